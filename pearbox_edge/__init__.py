@@ -1,0 +1,1 @@
+"""Pear Box Edge: a home box that shares files between peers, on the real Holepunch protocols."""

@@ -1,0 +1,1 @@
+"""The data floor: signed data at rest. Meets `net` in `data.replication` only."""

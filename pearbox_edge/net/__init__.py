@@ -1,0 +1,1 @@
+"""The net floor: bytes between two machines. Knows nothing of cores, drives or people."""
