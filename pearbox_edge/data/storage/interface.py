@@ -14,7 +14,7 @@ PAGE_BITS = 1 << 15
 class TreeNode(NamedTuple):
     """One node of a Merkle tree, flat-tree numbered: bytes below it and their hash (32 bytes)."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a node
     size: int
     hash: bytes
 
@@ -66,8 +66,9 @@ class Changeset:
     """Everything one step changes in one core: all of it becomes durable, or none of it.
 
     Order inside a commit: `blocks` are written and synced, then all the rest in one transaction,
-    then `cleared` ranges give their disk space back.
-    `truncate_to` (in blocks) drops nodes and bits past that length before `nodes` and `pages` apply.
+    then `cleared` ranges give their disk space back (what they read as afterwards is unspecified).
+    `truncate_to` (in blocks) drops nodes and bits past that length before `nodes` and `pages`
+    apply; it needs a `head`, and afterwards the block bytes end at `head.byte_length`.
     `pages` holds whole bitfield pages (PAGE_BITS / 8 bytes; bit i of byte b is block
     page * PAGE_BITS + 8 * b + i) as they are after the step.
     """

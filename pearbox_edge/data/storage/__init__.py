@@ -1,0 +1,31 @@
+"""Blocks, tree nodes and bits of cores at rest: one directory, one writer, atomic steps.
+
+Upstream: does the job of hypercore-storage 3.x (hypercore 11); the format on disk is our own.
+Door: `Storage` with its values (`Changeset`, `Head`, ...); `SqliteStorage` and `MemoryStorage`.
+Must not know: what a signature, a proof or a peer is; it keeps bytes and numbers as given.
+Law: a commit is durable when it returns; bytes are on disk before the rows that name them.
+"""
+
+from .interface import (
+    PAGE_BITS,
+    BlockWrite,
+    ByteRange,
+    Changeset,
+    Head,
+    Storage,
+    StoredCore,
+    TreeNode,
+)
+from .memory import MemoryStorage
+
+__all__ = [
+    "PAGE_BITS",
+    "BlockWrite",
+    "ByteRange",
+    "Changeset",
+    "Head",
+    "MemoryStorage",
+    "Storage",
+    "StoredCore",
+    "TreeNode",
+]
