@@ -7,7 +7,7 @@ from pearbox_edge.ids import PublicKey
 from pearbox_edge.wire import Buffer
 
 Message = Sequence[Buffer]
-"""One message to send, as the buffers that make it up in order: big ones are not copied on the way."""
+"""One message to send, as the buffers that make it up, in order."""
 
 
 class ByteStream(Protocol):
@@ -21,7 +21,9 @@ class ByteStream(Protocol):
     async def read(self) -> memoryview:
         """All bytes that have arrived (at least one); empty once the other end has finished.
 
-        The view is valid until the next call. Raises UnavailableError when the pipe broke.
+        The memory is the reader's own from then on: it is written to in place (messages are
+        decrypted there) and stays valid as long as it is kept. One reader at a time. Raises
+        UnavailableError when the pipe broke.
         """
         ...
 
@@ -30,7 +32,7 @@ class ByteStream(Protocol):
         ...
 
     async def drain(self) -> None:
-        """Wait until little enough is queued that more may be written.
+        """Wait until little enough is queued that more may be written; others get a turn.
 
         Raises UnavailableError when the pipe broke.
         """
@@ -77,11 +79,14 @@ class MessageStream(Protocol):
         ...
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Queue messages, in order, as one write."""
+        """Queue messages, in order, as one write; nothing happens once the stream has ended."""
         ...
 
     async def drain(self) -> None:
-        """Wait until little enough is queued that more may be sent."""
+        """Wait until little enough is queued that more may be sent; others get a turn.
+
+        Raises UnavailableError when the pipe broke.
+        """
         ...
 
     async def close(self) -> None:

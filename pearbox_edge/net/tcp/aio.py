@@ -1,0 +1,397 @@
+"""TCP sockets driven by the event loop: read when asked, write as much as the kernel takes."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from pearbox_edge.errors import PeerError, UnavailableError, UsageError
+from pearbox_edge.wire import Buffer
+
+READ_BUFFER = 1 << 20  # TUNING one system call may bring this much
+READ_SPACE = 128 << 10  # TUNING with less space left than this, a fresh buffer is taken
+WRITE_HIGH = 4 << 20  # TUNING above this, drain() waits
+WRITE_LOW = 1 << 20  # TUNING until this little is left, so that the line never runs dry
+WRITE_LIMIT = 64 << 20  # TUNING a peer that reads nothing while we go on answering is dropped
+WRITE_PARTS = 64  # TUNING buffers handed to one system call
+USER_TIMEOUT_MS = 10_000  # TUNING a cut line is noticed after this long without an acknowledgement
+PROBE_INTERVAL = 4  # TUNING seconds of silence before and between the kernel's own probes
+CLOSE_TIMEOUT = 5.0  # TUNING how long close() waits for the other end to take all and end too
+MAX_STREAMS = 512  # TUNING connections served at once; more wait in the kernel's queue
+BACKLOG = 128  # TUNING the kernel's queue
+ACCEPT_PAUSE = 0.2  # TUNING after a failed accept (too many open files), so as not to spin
+
+_log = logging.getLogger(__name__)
+_END = memoryview(b"")
+
+
+class TcpStream:
+    """One TCP connection: a ByteStream.
+
+    Reading is by pull: nothing is taken from the kernel while nobody reads, and so the other end is
+    slowed down by TCP itself. The memory handed out is never touched again.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a connected socket."""
+        sock.setblocking(False)
+        _tune(sock)
+        self._socket = sock
+        self._loop = asyncio.get_running_loop()
+        self._remote_address = _address(sock.getpeername())
+        self._space = memoryview(bytearray(READ_BUFFER))
+        self._reader: asyncio.Future[None] | None = None
+        self._remote_ended = False
+        self._ending = False
+        self._closed = False
+        self._error: UnavailableError | None = None
+        self._queue: deque[memoryview] = deque()
+        self._queued = 0
+        self._writer_is_armed = False
+        self._drainers: list[asyncio.Future[None]] = []
+
+    @property
+    def remote_address(self) -> tuple[str, int]:
+        """Host and port of the other end."""
+        return self._remote_address
+
+    async def read(self) -> memoryview:
+        """All bytes that have arrived, up to 1 MiB; empty at the end. See ByteStream."""
+        if self._reader is not None:
+            raise UsageError("two readers on one TCP stream")
+        await asyncio.sleep(0)  # others get a turn, and more arrives meanwhile
+        while self._error is None and not self._remote_ended and not self._ending:
+            if len(self._space) < READ_SPACE:
+                self._space = memoryview(bytearray(READ_BUFFER))
+            try:
+                size = self._socket.recv_into(self._space)
+            except (BlockingIOError, InterruptedError):
+                await self._readable()
+                continue
+            except OSError as error:
+                raise self._break(error) from error
+            if size:
+                data, self._space = self._space[:size], self._space[size:]
+                return data
+            self._remote_ended = True
+        if self._error is not None:
+            raise self._error
+        return _END
+
+    def write(self, data: Buffer) -> None:
+        """Queue bytes; the kernel gets what it takes at once. Nothing happens after the end."""
+        if self._closed or self._ending or not len(data):
+            return
+        self._queue.append(memoryview(data))
+        self._queued += len(data)
+        if not self._writer_is_armed:
+            self._flush()
+        if self._queued > WRITE_LIMIT:
+            self._break(TimeoutError(f"it does not take the {self._queued >> 20} MiB sent to it"))
+
+    async def drain(self) -> None:
+        """Wait until at most 4 MiB are queued. See ByteStream."""
+        await asyncio.sleep(0)
+        if self._queued > WRITE_HIGH:
+            await self._drained()
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise UnavailableError("the connection is closed", code="ECONNRESET")
+
+    async def close(self) -> None:
+        """Send what is queued, end our side, wait a little for theirs, release the socket."""
+        if self._closed or self._ending:
+            return
+        self._ending = True
+        self._wake_reader()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                if self._queued:
+                    await self._drained(empty=True)
+                if not self._closed:
+                    self._socket.shutdown(socket.SHUT_WR)
+                    # Closing over unread bytes would reset the line and lose what was just sent.
+                    await self._skip_to_end()
+        except (OSError, UnavailableError):  # TimeoutError too: they had their time
+            pass
+        finally:
+            self._release()
+
+    def abort(self) -> None:
+        """Drop the connection and what is queued, now: the other end sees a reset."""
+        if self._closed:
+            return
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        if self._error is None:
+            self._error = UnavailableError("the connection was dropped", code="ECONNRESET")
+        self._release()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            await self.close()
+        else:
+            self.abort()
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    async def _readable(self) -> None:
+        """Wait until there is something to read, or the stream ends."""
+        waiter = self._loop.create_future()
+        self._reader = waiter
+        self._loop.add_reader(self._socket, self._wake_reader)
+        try:
+            await waiter
+        finally:
+            self._reader = None
+            if not self._closed:
+                self._loop.remove_reader(self._socket)
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def _skip_to_end(self) -> None:
+        scratch = bytearray(READ_SPACE)
+        while not self._remote_ended and not self._closed:
+            try:
+                self._remote_ended = self._socket.recv_into(scratch) == 0
+            except BlockingIOError:
+                await self._readable()
+            else:
+                await asyncio.sleep(0)
+
+    def _flush(self) -> None:
+        """Give the kernel what it takes; come back when it takes more."""
+        queue = self._queue
+        try:
+            while queue:
+                if len(queue) == 1:
+                    sent = self._socket.send(queue[0])
+                else:
+                    sent = self._socket.sendmsg(islice(queue, WRITE_PARTS))
+                self._queued -= sent
+                while queue and sent >= len(queue[0]):
+                    sent -= len(queue.popleft())
+                if sent:
+                    queue[0] = queue[0][sent:]
+        except (BlockingIOError, InterruptedError):
+            if not self._writer_is_armed:
+                self._writer_is_armed = True
+                self._loop.add_writer(self._socket, self._flush)
+        except OSError as error:
+            self._break(error)
+        else:
+            self._disarm_writer()
+        if self._queued <= (0 if self._ending else WRITE_LOW):
+            self._wake_drainers()
+
+    def _disarm_writer(self) -> None:
+        if self._writer_is_armed:
+            self._writer_is_armed = False
+            self._loop.remove_writer(self._socket)
+
+    async def _drained(self, *, empty: bool = False) -> None:
+        while not self._closed and self._queued > (0 if empty else WRITE_LOW):
+            waiter = self._loop.create_future()
+            self._drainers.append(waiter)
+            await waiter
+
+    def _wake_drainers(self) -> None:
+        drainers, self._drainers = self._drainers, []
+        for waiter in drainers:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _break(self, error: OSError) -> UnavailableError:
+        """The pipe is gone: everybody who waits or comes later is told why."""
+        if self._error is None:
+            self._error = _unavailable("the connection broke", error)
+        self._release()
+        return self._error
+
+    def _release(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._reader is not None:
+            self._loop.remove_reader(self._socket)
+        self._disarm_writer()
+        self._queue.clear()
+        self._queued = 0
+        self._socket.close()
+        self._wake_reader()
+        self._wake_drainers()
+
+
+async def connect(host: str, port: int, *, timeout: float = 10.0) -> TcpStream:
+    """Dial; every address of `host` is tried. Raises UnavailableError when none answers in time."""
+    loop = asyncio.get_running_loop()
+    where = f"cannot connect to {_written(host, port)}"
+    failure: OSError | None = None
+    try:
+        async with asyncio.timeout(timeout):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for family, kind, protocol, _, address in found:
+                sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+                try:
+                    await loop.sock_connect(sock, address)
+                    return TcpStream(sock)
+                except OSError as error:
+                    sock.close()
+                    failure = error
+                except BaseException:
+                    sock.close()
+                    raise
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"{where}: no answer within {timeout:g} s", code="ETIMEDOUT"
+        ) from error
+    except (OSError, UnicodeError, OverflowError, ValueError) as error:
+        raise _unavailable(where, error) from error
+    raise _unavailable(where, failure) from failure
+
+
+def listen(
+    host: str, port: int, on_stream: Callable[[TcpStream], Awaitable[None]]
+) -> "TcpListener":
+    """Accept connections while the returned listener is used with `async with`.
+
+    `on_stream` owns its stream and runs in a task of the listener; PeerError and UnavailableError
+    end just that connection. Port 0 takes any free one; see `.address`.
+    """
+    return TcpListener(host, port, on_stream)
+
+
+class TcpListener:
+    """An open port, and a task for each connection to it."""
+
+    def __init__(
+        self, host: str, port: int, on_stream: Callable[[TcpStream], Awaitable[None]]
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._on_stream = on_stream
+        self._socket: socket.socket | None = None
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(MAX_STREAMS)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are listened on."""
+        if self._socket is None:
+            raise UsageError("the listener is not open")
+        return _address(self._socket.getsockname())
+
+    async def __aenter__(self) -> Self:
+        """Open the port. Raises UnavailableError if it cannot be had."""
+        where = f"cannot listen on {_written(self._host, self._port)}"
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(
+                self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+            family, kind, protocol, _, address = found[0]
+            sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+        except (OSError, UnicodeError, OverflowError, ValueError) as error:
+            raise _unavailable(where, error) from error
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+        except OSError as error:
+            sock.close()
+            raise _unavailable(where, error) from error
+        self._socket = sock
+        await self._group.__aenter__()
+        self._start(self._accept(sock))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Close the port and end every connection's task."""
+        for task in self._tasks:
+            task.cancel()
+        try:
+            await self._group.__aexit__(kind, error, tb)
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+
+    def _start(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        task = self._group.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._room.acquire()
+            try:
+                accepted, _ = await loop.sock_accept(sock)
+                stream = TcpStream(accepted)
+            except OSError as error:
+                # The caller may be gone again already, or we are out of files for now.
+                _log.debug("a connection could not be accepted: %s", error)
+                self._room.release()
+                await asyncio.sleep(ACCEPT_PAUSE)
+                continue
+            self._start(self._serve(stream))
+
+    async def _serve(self, stream: TcpStream) -> None:
+        try:
+            async with stream:
+                await self._on_stream(stream)
+        except (PeerError, UnavailableError) as error:
+            _log.debug("%s: %s", stream.remote_address, error)
+        finally:
+            self._room.release()
+
+
+def _tune(sock: socket.socket) -> None:
+    """Small messages at once, and a line that was cut is noticed in about ten seconds."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_INTERVAL)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_INTERVAL)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+
+def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:
+    return (name[0], name[1])
+
+
+def _written(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _unavailable(what: str, error: Exception | None) -> UnavailableError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    number = getattr(error, "errno", None)
+    name = errno.errorcode.get(number) if isinstance(number, int) else None
+    return UnavailableError(f"{what}: {reason}", code=name)
