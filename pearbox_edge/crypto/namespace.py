@@ -1,8 +1,10 @@
 """Tags that keep hashes made for one purpose from serving another."""
 
+from pearbox_edge.errors import UsageError
+
 from .hashes import hash_bytes
 
-_MAX_TAGS = 256
+_MAX_TAGS = 256  # SPEC: a tag's number is one byte
 
 
 def namespace(name: str, count: int) -> tuple[bytes, ...]:
@@ -10,5 +12,7 @@ def namespace(name: str, count: int) -> tuple[bytes, ...]:
 
     Format: npm hypercore-crypto 3.7.0, `namespace`. Vectors: 01-compact-encoding.json, namespaces.
     """
+    if not 0 <= count <= _MAX_TAGS:
+        raise UsageError(f"a namespace has up to {_MAX_TAGS} tags, not {count}")
     base = hash_bytes(name.encode())
-    return tuple(hash_bytes(base, bytes((number,))) for number in range(min(count, _MAX_TAGS)))
+    return tuple(hash_bytes(base, bytes((number,))) for number in range(count))

@@ -36,7 +36,10 @@ def decode_key(text: str | Buffer) -> bytes:
     if text.startswith(LINK_SCHEME):
         text = text[len(LINK_SCHEME) :].split("/", 1)[0]
     if len(text) == _Z32_LENGTH:
-        return z32_decode(text)
+        try:
+            return z32_decode(text)
+        except PeerError as error:
+            raise PeerError("a key in z-base-32 has a wrong character", code=INVALID_KEY) from error
     if len(text) == _HEX_LENGTH and text.isascii() and text.isalnum():
         try:
             return bytes.fromhex(text)

@@ -14,8 +14,9 @@ _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5  # SPEC: protocol buffer wire
 _MAX_VARINT_SIZE = 10
 """SPEC: a 64-bit number takes ten bytes, and negative ones always do."""
 
-MAX_PACKED = 1 << 20
-"""TUNING: numbers in one packed list; a tree node has under 20, and 8 MiB of list is plenty."""
+MAX_PACKED_SIZE = 1 << 16
+"""TUNING: bytes of one packed list; a tree node has at most 20 numbers, a stranger's could be 2 MiB
+of Python integers with this cap."""
 
 
 def read_varint(data: Buffer, start: int = 0) -> tuple[int, int]:
@@ -97,32 +98,32 @@ def _skip(view: memoryview, start: int, wire_type: int) -> int:
 def unpack(data: Buffer) -> list[int]:
     """Read a packed list: the numbers that fill `data`.
 
-    Raises PeerError for a broken number, one above 2^53-1, or more than MAX_PACKED of them.
+    Raises PeerError for a broken number, one above 2^53-1, or over MAX_PACKED_SIZE bytes of them.
     """
-    if len(data) > MAX_PACKED * _MAX_VARINT_SIZE:
-        raise out_of_range("a packed list beyond any use")
+    if len(data) > MAX_PACKED_SIZE:
+        raise out_of_range(f"a packed list of {len(data)} bytes")
     values: list[int] = []
     add = values.append
-    value = shift = 0
-    for byte in data:
-        if byte < 0x80:
-            if shift:
-                value |= byte << shift
-                if value > MAX_UINT:
-                    raise out_of_range(f"{value} is above 2^53-1")
-                add(value)
-                value = shift = 0
-            else:
-                add(byte)
-        else:
-            value |= (byte & 0x7F) << shift
+    rest = iter(bytes(data))
+    for value in rest:
+        if value < 0x80:
+            add(value)
+            continue
+        number = value & 0x7F
+        shift = 7
+        for byte in rest:
+            if byte < 0x80:
+                number |= byte << shift
+                break
+            number |= (byte & 0x7F) << shift
             shift += 7
             if shift >= 7 * _MAX_VARINT_SIZE:
                 raise out_of_range("a varint longer than ten bytes")
-    if shift:
-        raise out_of_bounds(1, 0)
-    if len(values) > MAX_PACKED:
-        raise out_of_range(f"a packed list of {len(values)} numbers")
+        else:
+            raise out_of_bounds(1, 0)
+        if number > MAX_UINT:
+            raise out_of_range(f"{number} is above 2^53-1")
+        add(number)
     return values
 
 

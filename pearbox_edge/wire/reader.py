@@ -4,6 +4,8 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TypeVar
 
+from pearbox_edge.errors import UsageError
+
 from .buffers import MAX_ARRAY, MAX_UINT, Buffer, invalid, out_of_bounds, out_of_range
 
 T = TypeVar("T")
@@ -25,9 +27,12 @@ class Reader:
     __slots__ = ("_data", "end", "start")
 
     def __init__(self, data: Buffer, start: int = 0, end: int | None = None) -> None:
+        size = len(data)
         self._data = memoryview(data)
         self.start = start
-        self.end = len(data) if end is None else end
+        self.end = size if end is None else end
+        if not 0 <= start <= self.end <= size:
+            raise UsageError(f"cannot read from {start} to {self.end} of {size} bytes")
 
     @property
     def remaining(self) -> int:
@@ -48,12 +53,16 @@ class Reader:
         start = self.start
         if start >= self.end:
             raise out_of_bounds(1, 0)
-        first = self._data[start]
+        first: int = self._data[start]
         self.start = start + 1
         if first < 0xFD:
             return first
         if first == 0xFD:
-            return self.uint16()
+            if start + 3 > self.end:
+                raise out_of_bounds(2, self.end - start - 1)
+            self.start = start + 3
+            value: int = _unpack_16(self._data, start + 1)[0]
+            return value
         if first == 0xFE:
             return self.uint32()
         return self.uint64()
@@ -156,16 +165,16 @@ class Reader:
         except UnicodeDecodeError:
             raise invalid("text that is not UTF-8") from None
 
-    def count(self) -> int:
-        """Read how many items follow: at most 0x100000."""
+    def count(self, at_most: int = MAX_ARRAY) -> int:
+        """Read how many items follow; PeerError if there are more than the caller will hold."""
         count = self.uint()
-        if count > MAX_ARRAY:
+        if count > at_most:
             raise out_of_range(f"an array of {count} items")
         return count
 
-    def array(self, read: Callable[["Reader"], T]) -> list[T]:
-        """Read a count and that many items, each by `read(reader)`."""
-        return [read(self) for _ in range(self.count())]
+    def array(self, read: Callable[["Reader"], T], at_most: int = MAX_ARRAY) -> list[T]:
+        """Read a count (`at_most` that many) and the items, each by `read(reader)`."""
+        return [read(self) for _ in range(self.count(at_most))]
 
     def raw_array(self, read: Callable[["Reader"], T]) -> list[T]:
         """Read items up to the end; `read` must use up at least one byte each time."""

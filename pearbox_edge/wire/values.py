@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from pearbox_edge.errors import UsageError
 
-from .buffers import MAX_ARRAY, MAX_UINT, Buffer, invalid, out_of_range
+from .buffers import MAX_ARRAY, Buffer, invalid, out_of_range
 from .ints import read_float64, write_float64
 from .reader import Reader
 from .writer import Writer
@@ -36,7 +36,7 @@ def read_json(reader: Reader) -> Json:
     """Read a string of JSON (or of ndjson); PeerError if it is none."""
     text = reader.string()
     try:
-        value: Json = json.loads(text)
+        value: Json = json.loads(text, parse_constant=_no_such_constant)
     except (ValueError, RecursionError):
         raise invalid("text that is not JSON") from None
     return value
@@ -44,7 +44,16 @@ def read_json(reader: Reader) -> Json:
 
 def write_json(writer: Writer, value: Json) -> None:
     """Write a value as a string of JSON, as short as JavaScript writes it."""
-    writer.string(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise UsageError("JSON has no infinity and no 'not a number'") from error
+    writer.string(text)
+
+
+def _no_such_constant(name: str) -> Json:
+    """Refuse NaN and Infinity, which Python would read but no other program writes."""
+    raise ValueError(name)
 
 
 def read_record(
@@ -114,7 +123,10 @@ def read_any(reader: Reader, depth: int = MAX_DEPTH) -> Value:
 
 
 def write_any(writer: Writer, value: Value) -> None:
-    """Write a value with its type; whole fractions travel as integers, as JavaScript has them."""
+    """Write a value with its type; whole fractions travel as integers, as JavaScript has them.
+
+    Raises UsageError for a whole number out of range, or text that is no UTF-8.
+    """
     match value:
         case None:
             writer.uint(0)
@@ -140,10 +152,13 @@ def write_any(writer: Writer, value: Value) -> None:
             write_record(writer, value, Writer.string, write_any)
 
 
-def _write_number(writer: Writer, value: float) -> None:
-    if value == value // 1 and abs(value) <= MAX_UINT:
-        writer.uint(4 if value >= 0 else 5)
-        (writer.uint if value >= 0 else writer.int_)(int(value))
-    else:
+def _write_number(writer: Writer, value: int | float) -> None:
+    if isinstance(value, float) and not value.is_integer():
         writer.uint(6)
         write_float64(writer, value)
+    elif value >= 0:
+        writer.uint(4)
+        writer.uint(int(value))
+    else:
+        writer.uint(5)
+        writer.int_(int(value))

@@ -52,7 +52,9 @@ class Writer:
 
     def uint8(self, value: int) -> None:
         """Write one byte."""
-        self.fixed_uint(value, 1)
+        if not 0 <= value <= 0xFF:
+            raise UsageError(f"{value} does not fit in one byte")
+        self._out.append(value)
 
     def uint16(self, value: int) -> None:
         """Write two bytes."""
@@ -105,7 +107,9 @@ class Writer:
 
     def fixed32(self, value: Buffer) -> None:
         """Write exactly 32 bytes: a key or a hash."""
-        self.fixed(value, 32)
+        if len(value) != 32:
+            raise UsageError(f"{len(value)} bytes given where 32 are needed")
+        self._out += value
 
     def fixed64(self, value: Buffer) -> None:
         """Write exactly 64 bytes: a signature."""
