@@ -29,7 +29,6 @@ from .buffers import MAX_ARRAY, MAX_UINT, OUT_OF_BOUNDS, Buffer
 from .ints import (
     read_biguint,
     read_biguint64,
-    read_bitfield,
     read_float32,
     read_float64,
     read_lexint,
@@ -81,7 +80,6 @@ __all__ = [
     "read_biguint",
     "read_biguint64",
     "read_bitarray",
-    "read_bitfield",
     "read_dialable_key",
     "read_float32",
     "read_float64",

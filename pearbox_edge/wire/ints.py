@@ -112,16 +112,15 @@ def write_float64(writer: Writer, value: float) -> None:
     writer.raw(_FLOAT_64.pack(value))
 
 
-def read_bitfield(reader: Reader, bits: int) -> int:
-    """Read a set of `bits` flags (up to 64) as a number, bit 0 first: the form of a `uint`."""
-    return reader.uint() & ((1 << bits) - 1)
-
-
 def write_bitfield(writer: Writer, value: int, bits: int) -> None:
-    """Write a set of `bits` flags in the form of a `uint` wide enough for all of them."""
-    if value < 0 or value >> bits or bits > 64 or value > MAX_UINT:
-        raise UsageError(f"{value} is not a set of {bits} flags")
+    """Write `bits` flags (bit 0 first) in the form of a `uint` wide enough for that many.
+
+    `Reader.uint` reads them back. Raises UsageError if the value is wider than that form.
+    Format: npm compact-encoding-bitfield 1.1.0.
+    """
     if bits < 8:
+        if not 0 <= value < 0xFD:
+            raise UsageError(f"{value} is not a set of {bits} flags")
         writer.uint8(value)
         return
     mark, size = (0xFD, 2) if bits <= 16 else (0xFE, 4) if bits <= 32 else (0xFF, 8)
