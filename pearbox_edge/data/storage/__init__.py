@@ -17,6 +17,7 @@ from .interface import (
     TreeNode,
 )
 from .memory import MemoryStorage
+from .sqlite import SqliteStorage, StorageOptions
 
 __all__ = [
     "PAGE_BITS",
@@ -25,7 +26,9 @@ __all__ = [
     "Changeset",
     "Head",
     "MemoryStorage",
+    "SqliteStorage",
     "Storage",
+    "StorageOptions",
     "StoredCore",
     "TreeNode",
 ]

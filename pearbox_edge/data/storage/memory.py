@@ -8,7 +8,7 @@ from pearbox_edge.ids import CoreKey, DiscoveryKey
 from pearbox_edge.wire import Buffer
 
 from .interface import ByteRange, Changeset, Head, StoredCore, TreeNode
-from .rules import PAGE_BYTES, check_changeset, cut_page, parents_past
+from .rules import PAGE_BYTES, check_changeset, check_range, cut_page, parents_past
 
 _CHUNK = 1 << 16  # TUNING: a sparse core costs at most this much more for each island of blocks
 
@@ -32,7 +32,7 @@ class _SparseBytes:
             offset += len(part)
 
     def read(self, offset: int, size: int) -> bytes:
-        if offset + size > self.size:
+        if size and offset + size > self.size:
             raise StorageError(
                 f"block bytes end at {self.size}, before the asked {offset + size}",
                 code="STORAGE_SHORT",
@@ -124,11 +124,14 @@ class MemoryStorage:
 
     async def read(self, core_id: int, byte_offset: int, size: int) -> bytes:
         """Exactly `size` block bytes at a place; StorageError if they end before."""
+        check_range(byte_offset, size)
         return self._core(core_id).data.read(byte_offset, size)
 
     async def read_many(self, core_id: int, ranges: Sequence[ByteRange]) -> list[bytes]:
         """Several reads in one go, in the order given."""
         data = self._core(core_id).data
+        for byte_offset, size in ranges:
+            check_range(byte_offset, size)
         return [data.read(byte_offset, size) for byte_offset, size in ranges]
 
     def data_file(self, core_id: int) -> str | None:

@@ -25,9 +25,9 @@ def check_changeset(changeset: Changeset) -> None:
         if len(bits) != PAGE_BYTES or not 0 <= page <= MAX_NUMBER // PAGE_BITS:
             raise UsageError(f"bitfield page {page} cannot be stored")
     for write in changeset.blocks:
-        _check_range(write.byte_offset, len(write.data))
+        check_range(write.byte_offset, len(write.data))
     for cleared in changeset.cleared:
-        _check_range(cleared.byte_offset, cleared.size)
+        check_range(cleared.byte_offset, cleared.size)
     numbers = [changeset.contiguous_length or 0, changeset.truncate_to or 0]
     head = changeset.head
     if head is not None:
@@ -38,7 +38,8 @@ def check_changeset(changeset: Changeset) -> None:
         raise UsageError("a head or length is out of range")
 
 
-def _check_range(byte_offset: int, size: int) -> None:
+def check_range(byte_offset: int, size: int) -> None:
+    """Refuse a range that no file has. Raises UsageError."""
     if byte_offset < 0 or size < 0 or byte_offset + size > MAX_NUMBER:
         raise UsageError(f"bytes at {byte_offset} are out of range")
 
@@ -46,6 +47,11 @@ def _check_range(byte_offset: int, size: int) -> None:
 def is_shrinking(changeset: Changeset) -> bool:
     """Whether the step takes bytes away, so that no other step of its core may overlap it."""
     return changeset.truncate_to is not None or bool(changeset.cleared)
+
+
+def is_replacing(changeset: Changeset) -> bool:
+    """Whether the step may write over bytes of blocks that the head before it names."""
+    return changeset.truncate_to is not None and bool(changeset.blocks)
 
 
 def block_bytes(blocks: Iterable[BlockWrite]) -> int:

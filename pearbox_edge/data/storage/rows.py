@@ -1,0 +1,74 @@
+"""From changesets to rows: what one group of steps writes, table by table. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pearbox_edge.ids import DiscoveryKey
+
+from .chores import Chore, ChoreKind
+from .interface import Changeset
+
+_Values = tuple[int | bytes | None, ...]
+
+_PUT_NODE = "INSERT OR REPLACE INTO nodes (core_id, node_index, size, hash) VALUES (?, ?, ?, ?)"
+PUT_PAGE = "INSERT OR REPLACE INTO pages (core_id, page, bits) VALUES (?, ?, ?)"
+_DROP_PAGE = "DELETE FROM pages WHERE core_id = ? AND page = ?"
+_PUT_USER = "INSERT OR REPLACE INTO user_data (core_id, name, value) VALUES (?, ?, ?)"
+_DROP_USER = "DELETE FROM user_data WHERE core_id = ? AND name = ?"
+_PUT_HEAD = (
+    "UPDATE cores SET length = ?, byte_length = ?, fork = ?, tree_hash = ?, signature = ?"
+    " WHERE core_id = ?"
+)
+_PUT_CONTIGUOUS = "UPDATE cores SET contiguous_length = ? WHERE core_id = ?"
+_PUT_MANIFEST = "UPDATE cores SET manifest = ? WHERE core_id = ?"
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of a group of steps; where two steps touch the same row, the later one counts."""
+
+    truncated: list[tuple[int, int]] = field(default_factory=list)
+    chores: list[Chore] = field(default_factory=list)
+    _nodes: list[_Values] = field(default_factory=list)
+    _pages: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _user_data: dict[tuple[int, bytes], bytes | None] = field(default_factory=dict)
+    _heads: dict[int, _Values] = field(default_factory=dict)
+    _contiguous: dict[int, int] = field(default_factory=dict)
+    _manifests: dict[int, bytes] = field(default_factory=dict)
+
+    def add(self, discovery_key: DiscoveryKey, changeset: Changeset) -> None:
+        """Take one step in; a step that truncates must be the only one of its core."""
+        core_id, head = changeset.core_id, changeset.head
+        self._nodes += [(core_id, index, size, bytes(h)) for index, size, h in changeset.nodes]
+        for page, bits in changeset.pages.items():
+            # Most cores are small: a page of 4 KiB would outweigh their other rows together.
+            self._pages[core_id, page] = bytes(bits).rstrip(b"\0")
+        for name, value in changeset.user_data.items():
+            self._user_data[core_id, name.encode()] = value
+        if head is not None:
+            self._heads[core_id] = (
+                head.length, head.byte_length, head.fork, head.tree_hash, head.signature,
+            )  # fmt: skip
+        if changeset.contiguous_length is not None:
+            self._contiguous[core_id] = changeset.contiguous_length
+        if changeset.manifest is not None:
+            self._manifests[core_id] = changeset.manifest
+        self.chores += [Chore(ChoreKind.PUNCH, discovery_key, *part) for part in changeset.cleared]
+        if changeset.truncate_to is not None and head is not None:
+            self.truncated.append((core_id, changeset.truncate_to))
+            self.chores.append(Chore(ChoreKind.CUT, discovery_key, head.byte_length))
+
+    def statements(self) -> Iterator[tuple[str, list[_Values]]]:
+        """Each statement with all its values, few in number: every one is a hop to a thread."""
+        pages, users = self._pages.items(), self._user_data.items()
+        every: tuple[tuple[str, list[_Values]], ...] = (
+            (_PUT_NODE, self._nodes),
+            (PUT_PAGE, [(*place, bits) for place, bits in pages if bits]),
+            (_DROP_PAGE, [place for place, bits in pages if not bits]),
+            (_PUT_USER, [(*place, value) for place, value in users if value is not None]),
+            (_DROP_USER, [place for place, value in users if value is None]),
+            (_PUT_HEAD, [(*head, core_id) for core_id, head in self._heads.items()]),
+            (_PUT_CONTIGUOUS, [(value, core_id) for core_id, value in self._contiguous.items()]),
+            (_PUT_MANIFEST, [(value, core_id) for core_id, value in self._manifests.items()]),
+        )
+        return ((sql, values) for sql, values in every if values)
