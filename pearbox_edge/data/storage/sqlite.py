@@ -167,7 +167,10 @@ class SqliteStorage:
         core = self._core(core_id)
         for byte_offset, size in ranges:
             check_range(byte_offset, size)
-        return await self._thread(partial(self._files.read, core, ranges))
+        found = self._files.read_cached(core, ranges)
+        if found is None:
+            found = await self._thread(partial(self._files.read, core, ranges))
+        return found
 
     def data_file(self, core_id: int) -> str | None:
         """Path of the sparse file with the block bytes; it is made by the first write."""
