@@ -19,7 +19,7 @@ _LEXINT_FAR = 0xFF  # SPEC sheet 01: exponent and 48 bits follow
 def read_lexint(reader: Reader) -> int:
     """Read a number whose bytes sort as the numbers do.
 
-    Above 2^48 upstream's form keeps only the first bits. Raises PeerError for what stands for no
+    From 2^44 on upstream's form keeps only the first bits. Raises PeerError for what stands for no
     whole number up to 2^53-1 (upstream writes 2^32 to 2^32+250 that way).
     """
     flag = reader.uint8()
@@ -39,7 +39,7 @@ def read_lexint(reader: Reader) -> int:
 
 
 def write_lexint(writer: Writer, value: int) -> None:
-    """Write a number so that its bytes sort as the numbers do; above 2^48 the last bits are lost.
+    """Write a number so that its bytes sort as the numbers do; from 2^44 on the last bits get lost.
 
     UsageError for numbers that upstream's form cannot carry: above 2^53-1, and 2^32 to 2^32+250.
     """
