@@ -1,7 +1,8 @@
 """The mux on a MessageStream: reads, calls handlers, sends what they say once a wake-up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -202,7 +203,12 @@ class Mux:
             return
         task = self._group.create_task(self._decide_later(wanted, deciding))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._decided, deciding))
+
+    def _decided(self, deciding: Awaitable[None], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if isinstance(deciding, Coroutine):
+            deciding.close()  # it never began if the task was cancelled early
 
     async def _decide_later(self, wanted: RemoteOpen, deciding: Awaitable[None]) -> None:
         try:

@@ -6,7 +6,8 @@ import errno
 import logging
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -243,6 +244,7 @@ async def connect(host: str, port: int, *, timeout: float = 10.0) -> TcpStream:
     """Dial; every address of `host` is tried. Raises UnavailableError when none answers in time."""
     loop = asyncio.get_running_loop()
     where = f"cannot connect to {_written(host, port)}"
+    _check_port(where, port)
     failure: OSError | None = None
     try:
         async with asyncio.timeout(timeout):
@@ -302,6 +304,7 @@ class TcpListener:
     async def __aenter__(self) -> Self:
         """Open the port. Raises UnavailableError if it cannot be had."""
         where = f"cannot listen on {_written(self._host, self._port)}"
+        _check_port(where, self._port)
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(
@@ -340,13 +343,11 @@ class TcpListener:
             if self._socket is not None:
                 self._socket.close()
 
-    def _start(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            await work
-
-        task = self._group.create_task(run())
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _accept(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -361,7 +362,8 @@ class TcpListener:
                 self._room.release()
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
-            self._start(self._serve(stream))
+            # Not in the task itself: it may be cancelled before it has begun.
+            self._start(self._serve(stream)).add_done_callback(partial(self._served, stream))
 
     async def _serve(self, stream: TcpStream) -> None:
         try:
@@ -369,8 +371,10 @@ class TcpListener:
                 await self._on_stream(stream)
         except (PeerError, UnavailableError) as error:
             _log.debug("%s: %s", stream.remote_address, error)
-        finally:
-            self._room.release()
+
+    def _served(self, stream: TcpStream, _task: asyncio.Task[None]) -> None:
+        stream.abort()
+        self._room.release()
 
 
 def _tune(sock: socket.socket) -> None:
@@ -384,6 +388,11 @@ def _tune(sock: socket.socket) -> None:
 
 def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:
     return (name[0], name[1])
+
+
+def _check_port(where: str, port: int) -> None:
+    if not 0 <= port <= 0xFFFF:  # the C library would take it modulo 65536
+        raise UnavailableError(f"{where}: a port is a number from 0 to 65535", code="ERANGE")
 
 
 def _written(host: str, port: int) -> str:
