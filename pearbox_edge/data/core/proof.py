@@ -12,14 +12,14 @@ from .manifest import Manifest
 class BlockRequest(NamedTuple):
     """A block, with the path up to `nodes` parent steps above its leaf."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is of no use here
     nodes: int
 
 
 class HashRequest(NamedTuple):
     """A tree node (by flat-tree number), with the path up to `nodes` parent steps above it."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is of no use here
     nodes: int
 
 
@@ -52,7 +52,7 @@ class ProofRequest:
 class BlockPart(NamedTuple):
     """A block as stored, and the siblings that climb from it."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is of no use here
     value: Buffer
     nodes: list[TreeNode]
 
@@ -60,7 +60,7 @@ class BlockPart(NamedTuple):
 class HashPart(NamedTuple):
     """A node first in `nodes`, then the siblings that climb from it."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is of no use here
     nodes: list[TreeNode]
 
 

@@ -1,0 +1,823 @@
+"""The shell of a core: one lock for its head, one task that makes accepted data durable."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+from weakref import WeakSet
+
+from pearbox_edge.crypto import KeyPair, discovery_key
+from pearbox_edge.data.storage import ByteRange, Changeset, Head, Storage, StoredCore, TreeNode
+from pearbox_edge.errors import PeerError, StorageError, UnavailableError, UsageError
+from pearbox_edge.ids import CoreKey, DiscoveryKey
+from pearbox_edge.logs import short
+from pearbox_edge.wire import Buffer
+
+from .bitfield import Bitfield
+from .changeset import appended, cleared, head_of, reorged, truncated
+from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
+from .flat_tree import depth, full_roots, left_span
+from .hooks import Accepted, CoreListener, Fetcher, Refusal, RefusalReason
+from .manifest import Manifest
+from .merkle_tree import hash_of, leaf, roots_at, seek
+from .node_cache import ColdPagesError
+from .proof import BlockPart, HashRequest, Proof, ProofRequest, SeekRequest
+from .prover import RefusedError
+from .reading import gather, plan_reads
+from .state import Answer, CoreState, load_manifest
+from .verifier import may_sign, sign_head
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_BLOCK_SIZE = 15 << 20  # SPEC sheet 11: writers refuse more; it must fit one message
+STAGED_BYTES = 16 << 20
+"""TUNING: accepted bytes not yet durable; `accept_many` waits above it."""
+COMMIT_BYTES = 4 << 20
+"""TUNING: staged bytes that are committed without waiting for more."""
+COMMIT_DELAY = 0.03
+"""TUNING: seconds that fewer bytes wait for company; a commit costs as much as some 20 blocks."""
+_TRIES = 8  # TUNING: a block or page that goes as fast as it comes is given up
+
+
+class Hypercore:
+    """One signed append-only log, in memory and at rest. Made by `open`, shared by counting.
+
+    Reading gives plain blocks; what replication proves and accepts are blocks as stored.
+    UnavailableError (code SESSION_CLOSED) once closed. A disk error fails every later change with
+    StorageError, while reading and proving go on.
+    Upstream: npm hypercore 11.39.5, `Hypercore`.
+    """
+
+    def __init__(self, storage: Storage, stored: StoredCore, state: CoreState) -> None:
+        self.storage = storage
+        self.key: CoreKey = stored.key
+        self.discovery_key: DiscoveryKey = stored.discovery_key
+        self.key_pair: KeyPair | None = None
+        self.fetcher: Fetcher | None = None
+        self.user_data: dict[str, bytes] = dict(stored.user_data)
+        self.closed = False
+        self.conflicted = False
+        self.failure: StorageError | None = None
+        self._state = state
+        self._encryption: tuple[EncryptionMode | None, bytes] | None = None
+        self._cipher: BlockCipher | None = None
+        self._listeners: list[CoreListener] = []
+        self._snapshots: WeakSet[Snapshot] = WeakSet()
+        self._sessions = 1
+        self._lock = asyncio.Lock()
+        self._load_lock = asyncio.Lock()
+        self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._committer: asyncio.Task[None] | None = None
+        self._steps: set[asyncio.Task[object]] = set()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @classmethod
+    async def open(
+        cls,
+        storage: Storage,
+        *,
+        key: CoreKey | None = None,
+        manifest: Manifest | None = None,
+        key_pair: KeyPair | None = None,
+        encryption_key: bytes | None = None,
+        encryption_mode: EncryptionMode | None = None,
+    ) -> "Hypercore":
+        """Open a core by key, by manifest, or as the one a key pair writes; made if new.
+
+        `encryption_mode` None takes the one that fits the core (BLOCK must be asked for).
+        UsageError if key, manifest and key pair do not belong together.
+        """
+        if manifest is None and key_pair is not None:
+            own = Manifest.default(key_pair.public_key)
+            if key is None or own.fits(key):
+                manifest = own
+        if key is None:
+            if manifest is None:
+                raise UsageError("a core needs a key, a manifest or a key pair")
+            key = manifest.key
+        if manifest is not None and not manifest.fits(key):
+            raise UsageError("the manifest belongs to another core")
+        encoded = manifest.encode() if manifest is not None else None
+        stored = await storage.create_core(key, discovery_key(key), encoded)
+        if stored.manifest is None and encoded is not None:
+            await storage.commit(Changeset(stored.core_id, manifest=encoded))
+        else:
+            manifest = load_manifest(stored)
+        roots = await _load_roots(storage, stored)
+        bitfield = Bitfield(await storage.pages(stored.core_id))
+        core = cls(storage, stored, CoreState(stored, manifest, roots, bitfield))
+        core.key_pair = key_pair
+        if encryption_key is not None:
+            core.set_encryption(encryption_key, encryption_mode)
+        return core
+
+    # What a core is
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Who may sign; None for a core that no head was seen of yet."""
+        return self._state.manifest
+
+    @property
+    def bitfield(self) -> Bitfield:
+        """Blocks held, staged ones too. To look at, not to change."""
+        return self._state.bitfield
+
+    @property
+    def head(self) -> Head:
+        """The newest signed head; its byte length counts stored bytes."""
+        return self._state.head
+
+    @property
+    def length(self) -> int:
+        """Blocks in the newest head."""
+        return self._state.head.length
+
+    @property
+    def fork(self) -> int:
+        """How often the core was truncated."""
+        return self._state.head.fork
+
+    @property
+    def byte_length(self) -> int:
+        """Plain bytes of all blocks, held or not."""
+        head = self._state.head
+        return head.byte_length - self.padding * head.length
+
+    @property
+    def contiguous_length(self) -> int:
+        """Blocks held with no gap from 0."""
+        return self._state.bitfield.contiguous
+
+    @property
+    def padding(self) -> int:
+        """Bytes of each stored block that do not count: 8 with an encryption key, else 0."""
+        return PADDING if self._encryption is not None else 0
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether blocks are encrypted here (a core whose encryption key is unknown says no)."""
+        return self._encryption is not None
+
+    @property
+    def writable(self) -> bool:
+        """Whether the key pair at hand may append."""
+        manifest = self._state.manifest
+        return manifest is not None and may_sign(self.key, manifest, self.key_pair)
+
+    @property
+    def is_compat(self) -> bool:
+        """Whether the key is the signer's own, as in cores of old."""
+        return self.manifest is not None and self.manifest.is_compat(self.key)
+
+    def set_encryption(self, encryption_key: bytes, mode: EncryptionMode | None = None) -> None:
+        """Read and write blocks encrypted from now on; `mode` None takes what fits the core."""
+        self._encryption = (mode, encryption_key)
+        self._cipher = None
+
+    def has(self, index: int, end: int | None = None) -> bool:
+        """Whether block `index` (or all of `index` up to `end`) is held here."""
+        if end is None:
+            return self._state.bitfield.has(index)
+        return self._state.bitfield.has_range(index, end)
+
+    # Reading
+
+    async def get(self, index: int, *, timeout: float | None = None) -> bytes:
+        """A block, decrypted; fetched if it is not held. UnavailableError if nobody has it."""
+        self._check_open()
+        if index < 0:
+            raise UsageError(f"block {index}")
+        for _ in range(_TRIES):
+            [block] = await self._read([index])
+            if block is not None:
+                return self._plain(index, block)
+            if self.fetcher is None:
+                raise UnavailableError(
+                    f"block {index} is not held and nobody can be asked",
+                    code="BLOCK_NOT_AVAILABLE",
+                )
+            await _within(timeout, self.fetcher.fetch(index))
+        raise UnavailableError(f"block {index} does not stay", code="BLOCK_NOT_AVAILABLE")
+
+    async def get_many(
+        self,
+        start: int,
+        end: int,
+        *,
+        timeout: float | None = None,
+    ) -> list[bytes]:
+        """The blocks from `start` up to `end` (not included), decrypted, in order."""
+        if not 0 <= start <= end:
+            raise UsageError(f"blocks {start} to {end}")
+        await _within(timeout, self.download(start, end))
+        blocks = await self._read(range(start, end))
+        return [
+            await self.get(index, timeout=timeout) if block is None else self._plain(index, block)
+            for index, block in zip(range(start, end), blocks, strict=True)
+        ]
+
+    async def download(self, start: int, end: int) -> None:
+        """Return once all blocks from `start` up to `end` (not included) are held."""
+        self._check_open()
+        if self._state.bitfield.has_range(start, end):
+            return
+        if self.fetcher is None:
+            raise UnavailableError(
+                f"blocks of {start} to {end} are not held and nobody can be asked",
+                code="BLOCK_NOT_AVAILABLE",
+            )
+        await self.fetcher.fetch_range(start, end)
+
+    async def update(self, *, timeout: float | None = None) -> bool:
+        """Take the newest head that connected peers can prove; whether it changed."""
+        self._check_open()
+        if self.fetcher is None:
+            return False
+        before = self._state.head
+        await _within(timeout, self.fetcher.update())
+        return self._state.head != before
+
+    async def byte_offset(self, index: int) -> int:
+        """Stored bytes before block `index`; UnavailableError if the way there is not held."""
+        self._check_open()
+        place = await self._run(lambda: self._state.place(index))
+        if place is None:
+            raise UnavailableError(f"the place of block {index} is not known")
+        return place
+
+    async def seek(self, byte_offset: int) -> tuple[int, int]:
+        """The block that holds a plain byte, and the byte's place in it; may ask peers."""
+        self._check_open()
+        if byte_offset < 0:
+            raise UsageError(f"seek to {byte_offset}")
+        for _ in range(_TRIES):
+            found = await self._run(lambda: seek(self._state.tree, byte_offset, self.padding))
+            if found is None:
+                raise UnavailableError(f"byte {byte_offset} is past the end")
+            if not found.node & 1:
+                return found.node // 2, found.rest
+            if self.fetcher is None:
+                break
+            await self.fetcher.seek(byte_offset)
+        raise UnavailableError(f"the place of byte {byte_offset} is not known")
+
+    async def seek_request(self, byte_offset: int) -> ProofRequest | None:
+        """What to ask a peer next to find the block of a plain byte; None once it is known.
+
+        None also for a byte past the end.
+        """
+        found = await self._run(lambda: seek(self._state.tree, byte_offset, self.padding))
+        if found is None or not found.node & 1:
+            return None
+        below = HashRequest(left_span(found.node), depth(found.node))
+        return ProofRequest(self.fork, hash=below, seek=SeekRequest(byte_offset, self.padding))
+
+    def session(self) -> "Hypercore":
+        """One more user of this core; each must `close`."""
+        self._check_open()
+        self._sessions += 1
+        return self
+
+    def snapshot(self, length: int | None = None) -> "Snapshot":
+        """A view pinned to a length (now's if None); UsageError if the core is shorter."""
+        at = self.length if length is None else length
+        if not 0 <= at <= self.length:
+            raise UsageError(f"a snapshot of {at} blocks of {self.length}")
+        view = Snapshot(self, at)
+        self._snapshots.add(view)
+        return view
+
+    # Writing
+
+    async def append(self, blocks: Sequence[Buffer]) -> int:
+        """Append blocks; durable on return. Gives the new length. All or none, signed once.
+
+        UsageError if the core is not writable or a block is over MAX_BLOCK_SIZE.
+        """
+        if any(len(block) > MAX_BLOCK_SIZE for block in blocks):
+            raise UsageError(f"a block is larger than {MAX_BLOCK_SIZE} bytes")
+        # Plain blocks hash alike wherever they land, so this need not wait for other appends.
+        leaves = None if self.encrypted else [leaf(0, block) for block in blocks]
+        return await self._owned(self._append(blocks, leaves))
+
+    async def _append(self, blocks: Sequence[Buffer], leaves: list[TreeNode] | None) -> int:
+        state = self._state
+        async with self._lock:
+            self._check_writable()
+            await self._flush()
+            before = state.head
+            if not blocks:
+                return before.length
+            cipher = self._block_cipher()
+            if cipher is not None:
+                blocks = [
+                    cipher.encrypt(before.length + at, before.fork, block)
+                    for at, block in enumerate(blocks)
+                ]
+            grown = state.grow(blocks, leaves)
+            signature = self._sign(grown.length, before.fork, grown.hash())
+            after = head_of(grown, before.fork, signature)
+            await self._commit(
+                appended(state.core_id, before, after, grown.nodes, blocks, state.bitfield)
+            )
+            state.commit_append(after, grown)
+        self._tell(lambda listener: listener.on_head())
+        self._tell(lambda listener: listener.on_blocks(before.length, after.length - before.length))
+        return after.length
+
+    async def truncate(self, length: int, fork: int | None = None) -> None:
+        """Drop all blocks from `length` on and raise the fork (or set a chosen higher one)."""
+        await self._owned(self._truncate(length, fork))
+
+    async def _truncate(self, length: int, fork: int | None) -> None:
+        state = self._state
+        async with self._lock:
+            self._check_writable()
+            before = state.head
+            fork = before.fork + 1 if fork is None else fork
+            if not 0 <= length <= before.length or fork <= before.fork:
+                raise UsageError(f"truncate to {length} blocks and fork {fork}")
+            prologue = state.manifest.prologue if state.manifest is not None else None
+            if prologue is not None and length < prologue.length:
+                raise UsageError("the prologue of a core cannot be truncated")
+            await self._flush()
+            roots = await self._run(lambda: roots_at(state.tree, length))
+            if roots is None:
+                raise UnavailableError(f"the tree at {length} blocks is not known")
+            digest = hash_of(roots)
+            size = sum(root.size for root in roots)
+            after = Head(length, size, fork, digest, self._sign(length, fork, digest))
+            await self._commit(truncated(state.core_id, after, state.bitfield))
+            state.cut(length, after, roots)
+            self._cut_snapshots(length)
+        self._tell(lambda listener: listener.on_truncate(length, after.fork))
+
+    async def clear(self, start: int, end: int) -> None:
+        """Forget blocks held here from `start` up to `end`; the core stays as long as it is."""
+        await self._owned(self._clear(start, end))
+
+    async def _clear(self, start: int, end: int) -> None:
+        state = self._state
+        async with self._lock:
+            self._check_changeable()
+            await self._flush()
+            runs = list(state.bitfield.runs(start, min(end, state.head.length)))
+            if not runs:
+                return
+            ranges: list[ByteRange] = []
+            for low, high in runs:
+                await self._warm([low, high - 1])
+                ranges.append(state.span(low, high))
+            # Out of the bits first: nobody may read where bytes are about to go.
+            state.shrinks += 1
+            state.bitfield.clear_range(start, end)
+            await self._commit(cleared(state.core_id, ranges, state.bitfield))
+        for low, high in runs:
+            for listener in tuple(self._listeners):
+                listener.on_clear(low, high - low)
+
+    async def set_user_data(self, name: str, value: bytes | None) -> None:
+        """Keep a value beside the core (never sent); None removes it. Durable on return."""
+        self._check_changeable()
+        await self._commit(Changeset(self._state.core_id, user_data={name: value}))
+        if value is None:
+            self.user_data.pop(name, None)
+        else:
+            self.user_data[name] = value
+
+    # Replication
+
+    async def prove_many(self, requests: Sequence[ProofRequest]) -> list[Proof | Refusal]:
+        """Answer requests in order; blocks come as views of what neighbours were read with."""
+        self._check_open()
+        state = self._state
+        shrinks = state.shrinks
+        await self._warm([r.block.index for r in requests if r.block is not None])
+        answers: list[Answer | Refusal] = []
+        for request in requests:
+            try:
+                answers.append(await self._answer(request))
+            except RefusedError as refused:
+                answers.append(Refusal(refused.reason))
+        places = [a.place for a in answers if isinstance(a, Answer) and a.place is not None]
+        values = iter(await self._read_places(places))
+        gone = state.shrinks != shrinks
+        out: list[Proof | Refusal] = []
+        for request, answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Answer):
+                value = answer.block if answer.place is None else next(values)
+                lost = gone and answer.place is not None
+                out.append(self._proof(request, answer, value, lost=lost))
+            else:
+                out.append(self._refusal(request, answer.reason))
+        return out
+
+    async def _answer(self, request: ProofRequest) -> Answer:
+        try:
+            return self._state.answer(request)
+        except ColdPagesError as cold:
+            await self._load(cold.pages)
+        return await self._run(lambda: self._state.answer(request))
+
+    def _proof(
+        self, request: ProofRequest, answer: Answer, value: Buffer | None, *, lost: bool
+    ) -> Proof | Refusal:
+        if lost:
+            return Refusal(RefusalReason.NOT_AVAILABLE)
+        parts, block = answer.parts, None
+        if request.block is not None and value is not None:
+            block = BlockPart(request.block.index, value, parts.path or [])
+        manifest = self._manifest_for(request)
+        return Proof(answer.fork, block, parts.hash, parts.seek, parts.upgrade, manifest)
+
+    def _refusal(self, request: ProofRequest, reason: RefusalReason) -> Proof | Refusal:
+        manifest = self._manifest_for(request)
+        if reason is RefusalReason.NOT_AVAILABLE and manifest is not None:
+            return Proof(self.fork, manifest=manifest)
+        return Refusal(reason)
+
+    def _manifest_for(self, request: ProofRequest) -> Manifest | None:
+        return self.manifest if request.manifest and not self.is_compat else None
+
+    async def accept_many(self, proofs: Sequence[Proof]) -> list[Accepted | PeerError]:
+        """Verify proofs in order and stage what holds; one bad one does not spoil the others.
+
+        Returns before anything is durable (`settled` waits), but waits while too much is staged.
+        """
+        if any(proof.fork > self.fork for proof in proofs):
+            results = await self._owned(self._accept_all(proofs))
+        else:
+            results = await self._accept_all(proofs)
+        while self._state.staging.size > STAGED_BYTES:
+            await self._next_commit()
+        return results
+
+    async def _accept_all(self, proofs: Sequence[Proof]) -> list[Accepted | PeerError]:
+        state = self._state
+        results: list[Accepted | PeerError] = []
+        async with self._lock:
+            self._check_changeable()
+            await self._warm([p.block.index for p in proofs if p.block is not None])
+            before = state.head, state.manifest
+            for proof in proofs:
+                try:
+                    results.append(await self._accept(proof))
+                except PeerError as error:
+                    results.append(error)
+            changed = before != (state.head, state.manifest)
+        if changed:
+            self._tell(lambda listener: listener.on_head())
+        self._wake()
+        return results
+
+    async def _accept(self, proof: Proof) -> Accepted:
+        if proof.fork > self.fork:
+            return await self._reorg(proof)
+        try:
+            return self._state.accept(proof)
+        except ColdPagesError as cold:
+            await self._load(cold.pages)
+        return await self._run(lambda: self._state.accept(proof))
+
+    async def _reorg(self, proof: Proof) -> Accepted:
+        """Take over a head of a higher fork: keep what is common, drop the rest, durably."""
+        state = self._state
+        await self._flush()
+        reorg = await self._run(lambda: state.examine_reorg(proof))
+        manifest = reorg.verified.manifest
+        changeset = reorged(
+            state.core_id, reorg.common, reorg.head, reorg.verified.nodes, state.bitfield
+        )
+        changeset.manifest = manifest.encode() if manifest is not None else None
+        await self._commit(changeset)
+        state.commit_reorg(reorg)
+        self._cut_snapshots(reorg.common)
+        if proof.block is not None:
+            block = proof.block
+            await self._run(lambda: state.take_block(block))
+        common, fork = reorg.common, reorg.head.fork
+        self._tell(lambda listener: listener.on_truncate(common, fork))
+        index = proof.block.index if proof.block is not None else None
+        return Accepted(index, upgraded=True, truncated=True)
+
+    async def check_conflict(self, proof: Proof) -> bool:
+        """Whether a proof (upgrade from 0, own fork) is a signed head that contradicts the own one.
+
+        If so the core is frozen: it takes nothing in and gives nothing out any more.
+        PeerError if the proof itself does not hold.
+        """
+        async with self._lock:
+            self._check_open()
+            conflict = await self._run(lambda: self._state.contradicts(proof))
+            if conflict and not self.conflicted:
+                self.conflicted = True
+                logger.error("core %s: two signed heads of one length", short(self.key))
+        if conflict:
+            self._tell(lambda listener: listener.on_conflict())
+        return conflict
+
+    async def missing_nodes(self, index: int) -> int:
+        """The `nodes` of a request for block `index`: steps to a stored node; 0 past the end."""
+        return await self._run(lambda: self._state.missing_nodes(2 * index))
+
+    def missing_nodes_sync(self, index: int) -> int | None:
+        """As `missing_nodes`; None if the disk would have to be asked."""
+        try:
+            return self._state.missing_nodes(2 * index)
+        except ColdPagesError:
+            return None
+
+    async def missing_hash_nodes(self, node: int) -> int:
+        """The `nodes` of a request for a tree node (by its number)."""
+        return await self._run(lambda: self._state.missing_nodes(node))
+
+    async def warm(self, indices: Sequence[int]) -> None:
+        """Load the tree nodes around blocks, so that `missing_nodes_sync` can tell."""
+        await self._warm(indices)
+
+    async def can_upgrade_from(self, length: int) -> bool:
+        """Whether the way from a tree of `length` blocks to the own head can be proved."""
+        if length > self.length:
+            return False
+        return await self._run(lambda: roots_at(self._state.tree, length)) is not None
+
+    async def settled(self) -> None:
+        """Everything accepted so far is durable. StorageError if it cannot be."""
+        await self._flush()
+
+    def add_listener(self, listener: CoreListener) -> None:
+        """Tell `listener` of every change from now on."""
+        self._listeners.append(listener)
+
+    def remove_listener(self, listener: CoreListener) -> None:
+        """Tell `listener` no more."""
+        with suppress(ValueError):
+            self._listeners.remove(listener)
+
+    async def close(self) -> None:
+        """One user less; the last one makes everything durable and ends the core."""
+        self._sessions -= 1
+        if self._sessions > 0 or self.closed:
+            return
+        async with self._lock:
+            try:
+                await self._flush()
+            finally:
+                self.closed = True
+                if self._committer is not None:
+                    self._committer.cancel()
+                    await asyncio.gather(self._committer, return_exceptions=True)
+
+    # Checks
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise UnavailableError("the core is closed", code="SESSION_CLOSED")
+        if self.conflicted:
+            raise UnavailableError("the core is frozen: it was signed twice", code="CONFLICT")
+
+    def _check_changeable(self) -> None:
+        self._check_open()
+        if self.failure is not None:
+            raise self.failure
+
+    def _check_writable(self) -> None:
+        self._check_changeable()
+        if not self.writable:
+            raise UsageError("the core is not writable", code="SESSION_NOT_WRITABLE")
+
+    def _sign(self, length: int, fork: int, tree_hash: bytes) -> bytes:
+        if self.manifest is None or self.key_pair is None:
+            raise UsageError("the core is not writable", code="SESSION_NOT_WRITABLE")
+        return sign_head(self.key, self.manifest, self.key_pair, length, fork, tree_hash)
+
+    def _block_cipher(self) -> BlockCipher | None:
+        if self._encryption is not None and self._cipher is None:
+            mode, encryption_key = self._encryption
+            if mode is None:
+                mode = EncryptionMode.COMPAT if self.is_compat else EncryptionMode.DEFAULT
+            self._cipher = BlockCipher(block_key(mode, encryption_key, self.key))
+        return self._cipher
+
+    def _plain(self, index: int, stored: Buffer) -> bytes:
+        cipher = self._block_cipher()
+        if cipher is not None:
+            return cipher.decrypt(index, stored)
+        return stored if isinstance(stored, bytes) else bytes(stored)
+
+    def _cut_snapshots(self, length: int) -> None:
+        for view in self._snapshots:
+            view.intact_length = min(view.intact_length, length)
+
+    def _tell(self, what: Callable[[CoreListener], None]) -> None:
+        for listener in tuple(self._listeners):
+            what(listener)
+
+    # Nodes and reads
+
+    async def _run(self, step: Callable[[], T]) -> T:
+        """Do a step; load the tree pages it lacks and do it again."""
+        for _ in range(64):
+            try:
+                return step()
+            except ColdPagesError as cold:
+                await self._load(cold.pages)
+        raise StorageError("tree nodes do not stay in memory")
+
+    async def _warm(self, indices: Sequence[int]) -> None:
+        cold: set[int] = set()
+        cache = self._state.cache
+        for index in indices:
+            cold.update(cache.warm(2 * index))
+        if cold:
+            await self._load(cold)
+
+    async def _load(self, pages: Sequence[int] | set[int]) -> None:
+        async with self._load_lock:
+            cache = self._state.cache
+            wanted = cache.begin_load(pages)
+            try:
+                found = await self.storage.nodes(self._state.core_id, wanted) if wanted else {}
+            except BaseException:
+                cache.drop_load()
+                raise
+            cache.finish_load(found)
+
+    async def _read(self, indices: Sequence[int]) -> list[Buffer | None]:
+        """Blocks as stored, in order; None for one that is not held."""
+        self._check_open()
+        state = self._state
+        shrinks = state.shrinks
+        await self._warm([i for i in indices if i < state.head.length])
+        found = [await self._run(partial(state.locate, index)) for index in indices]
+        places = [place for place in found if isinstance(place, ByteRange)]
+        values = iter(await self._read_places(places))
+        blocks = [next(values) if isinstance(place, ByteRange) else place for place in found]
+        if state.shrinks == shrinks:
+            return blocks
+        # Bytes may have been given back under the read: what was read then is no block.
+        return [
+            None if isinstance(place, ByteRange) else block
+            for place, block in zip(found, blocks, strict=True)
+        ]
+
+    async def _read_places(self, places: Sequence[ByteRange]) -> list[Buffer]:
+        if not places:
+            return []
+        reads = plan_reads(places)
+        return gather(places, reads, await self.storage.read_many(self._state.core_id, reads))
+
+    # Durability
+
+    async def _commit(self, changeset: Changeset) -> None:
+        """Commit a step at once, with nothing staged before it."""
+        await self.storage.commit(changeset)
+
+    async def _owned(self, step: Coroutine[None, None, T]) -> T:
+        """Finish a step even if its caller is cancelled, so that memory and disk agree."""
+        task = asyncio.get_running_loop().create_task(step)
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_look)
+            raise
+
+    def _wake(self, *, hurry: bool = False) -> None:
+        staging = self._state.staging
+        if not staging.is_waiting:
+            return
+        if self._committer is None:
+            self._committer = asyncio.get_running_loop().create_task(self._commit_staged())
+            self._committer.add_done_callback(self._committer_ended)
+        self._work.set()
+        if hurry or staging.waiting_size >= COMMIT_BYTES:
+            self._hurry.set()
+
+    async def _commit_staged(self) -> None:
+        state = self._state
+        while True:
+            await self._work.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COMMIT_DELAY):
+                    await self._hurry.wait()
+            self._work.clear()
+            self._hurry.clear()
+            if not state.staging.is_waiting:
+                continue
+            batch = state.staging.take(state.bitfield)
+            await self.storage.commit(batch.changeset)
+            state.staging.done()
+            state.cache.settle(batch.changeset.nodes)
+            self._wake_waiters(None)
+            for start, end in batch.runs:
+                for listener in tuple(self._listeners):
+                    listener.on_blocks(start, end - start)
+
+    def _committer_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            error: StorageError | None = StorageError("the core was closed before all was durable")
+        else:
+            cause = task.exception()
+            error = cause if isinstance(cause, StorageError) else StorageError(f"a bug: {cause!r}")
+            logger.error("core %s: nothing more is stored: %s", short(self.key), error)
+            self.failure = error
+        self._wake_waiters(error)
+
+    def _wake_waiters(self, error: StorageError | None) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+    async def _flush(self) -> None:
+        """Wait until what is staged now is durable."""
+        staging = self._state.staging
+        target = staging.next_batch
+        while staging.finished < target:
+            if self.failure is not None:
+                raise self.failure
+            self._wake(hurry=True)
+            await self._next_commit()
+
+    async def _next_commit(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+
+def _look(task: asyncio.Task[T]) -> None:
+    """Take notice of how a step ended that nobody waits for any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("a step whose caller went away failed: %s", error)
+
+
+async def _within(timeout: float | None, what: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(timeout):
+            return await what
+    except TimeoutError as error:
+        raise UnavailableError("nobody answered in time", code="REQUEST_TIMEOUT") from error
+
+
+async def _load_roots(storage: Storage, stored: StoredCore) -> tuple[TreeNode, ...]:
+    wanted = full_roots(stored.head.length)
+    found = await storage.nodes(stored.core_id, wanted) if wanted else {}
+    missing = [index for index in wanted if index not in found]
+    if missing:
+        raise StorageError(f"root {missing[0]} of core {short(stored.key)} is gone; run verify")
+    return tuple(found[index] for index in wanted)
+
+
+class Snapshot:
+    """A core as it was at a length: what is past it does not show, later appends neither.
+
+    Once the core is truncated below that length, the blocks lost are UnavailableError.
+    """
+
+    def __init__(self, core: Hypercore, length: int) -> None:
+        self.core = core
+        self.length = length
+        self.fork = core.fork
+        self.intact_length = length
+
+    async def get(self, index: int, *, timeout: float | None = None) -> bytes:
+        """A block of the snapshot, decrypted."""
+        self._check(index)
+        return await self.core.get(index, timeout=timeout)
+
+    async def get_many(
+        self,
+        start: int,
+        end: int,
+        *,
+        timeout: float | None = None,
+    ) -> list[bytes]:
+        """Blocks of the snapshot from `start` up to `end` (not included)."""
+        if start < end:
+            self._check(end - 1)
+        return await self.core.get_many(start, end, timeout=timeout)
+
+    def has(self, index: int) -> bool:
+        """Whether a block of the snapshot is held."""
+        return index < self.intact_length and self.core.has(index)
+
+    def _check(self, index: int) -> None:
+        if index >= self.length:
+            raise UsageError(f"block {index} of a snapshot of {self.length}")
+        if index >= self.intact_length:
+            raise UnavailableError(
+                f"block {index} was truncated away", code="SNAPSHOT_NOT_AVAILABLE"
+            )
