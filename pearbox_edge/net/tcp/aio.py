@@ -159,9 +159,10 @@ class TcpStream:
         try:
             await waiter
         finally:
-            self._reader = None
-            if not self._closed:
-                self._loop.remove_reader(self._socket)
+            if self._reader is waiter:  # close() may wait in our place already
+                self._reader = None
+                if not self._closed:
+                    self._loop.remove_reader(self._socket)
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -9,7 +9,7 @@ import pytest
 
 from pearbox_edge.errors import PeerError, UnavailableError, UsageError
 from pearbox_edge.net.tcp import TcpStream, connect, listen
-from pearbox_edge.net.tcp.aio import WRITE_HIGH, WRITE_LIMIT
+from pearbox_edge.net.tcp.aio import CLOSE_TIMEOUT, WRITE_HIGH, WRITE_LIMIT
 
 
 @contextlib.asynccontextmanager
@@ -113,15 +113,16 @@ async def test_close_sends_what_is_queued_and_the_end_is_empty() -> None:
             await far.close()
 
 
-async def test_reader_is_woken_by_close_of_its_own_side() -> None:
+async def test_reader_is_woken_by_close_and_close_sees_the_other_end() -> None:
     async with pipe() as (near, far):
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(near.read())
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            group.create_task(near.close())
-            await far.close()
-        assert len(reading.result()) == 0
+        reading = asyncio.ensure_future(near.read())
+        await asyncio.sleep(0.01)
+        closing = asyncio.ensure_future(near.close())
+        assert len(await reading) == 0
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        await far.close()
+        await asyncio.wait_for(closing, CLOSE_TIMEOUT / 2)
 
 
 async def test_abort_is_noticed_by_both_ends() -> None:
