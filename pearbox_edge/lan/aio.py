@@ -134,6 +134,7 @@ class LanDiscovery:
         self._next_check = 0.0
         self._next_open = 0.0
         self._slept = 0.0
+        self._failing = False
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -274,11 +275,14 @@ class LanDiscovery:
             return
         try:
             self._link = await self._open_link(own, self._on_heard)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, UnavailableError) as error:
             # The address may be gone again, or another program keeps port 5353 to itself.
             self._next_open = now + OPEN_RETRY
-            log.warning("cannot be found on the LAN for now: %s", error)
+            level = logging.DEBUG if self._failing else logging.WARNING
+            log.log(level, "cannot be found on the LAN for now: %s", error)
+            self._failing = True
             return
+        self._failing = False
         for entry in self._announced.values():
             self._serve(entry, now)
         for browse in self._browses:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from zeroconf import IPVersion, RecordUpdate, RecordUpdateListener, Zeroconf
+from zeroconf import IPVersion, NotRunningException, RecordUpdate, RecordUpdateListener, Zeroconf
 from zeroconf._cache import DNSCache
 from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf.asyncio import AsyncZeroconf
+
+from pearbox_edge.errors import UnavailableError
 
 from .interfaces import OwnAddress, multicast_choice
 from .records import SERVICE_TYPE, TYPE_A, TYPE_AAAA, TopicInfos, TopicRegistry
@@ -71,7 +73,10 @@ class MdnsLink:
     async def open(
         cls, addresses: Sequence[OwnAddress], on_heard: Callable[[], None]
     ) -> "MdnsLink":
-        """Open the multicast sockets. Raises OSError or RuntimeError when an address just went."""
+        """Open the multicast sockets.
+
+        Raises OSError or RuntimeError when an address just went, UnavailableError after a while.
+        """
         families = {address.ip.version for address in addresses}
         match sorted(families):
             case [4]:
@@ -84,6 +89,9 @@ class MdnsLink:
         link = cls(outer, on_heard)
         try:
             await link._zeroconf.async_wait_for_start()
+        except NotRunningException as error:
+            await link.close()
+            raise UnavailableError("the multicast sockets did not open in time") from error
         except BaseException:
             await link.close()
             raise

@@ -79,10 +79,15 @@ def _host(address: HostAddress, names: Mapping[int, str]) -> str | None:
 
 
 def _dialable(ip: IPv4Address | IPv6Address, own: tuple[OwnAddress, ...]) -> bool:
-    if ip.is_multicast or ip.is_unspecified or str(ip) == "255.255.255.255":
+    if ip.is_multicast or ip.is_unspecified:
         return False
-    # A stranger that names 127.0.0.1 would have us connect to ourselves.
-    return not ip.is_loopback or all(address.ip.is_loopback for address in own)
+    if ip.is_reserved if isinstance(ip, IPv4Address) else ip.ipv4_mapped is not None:
+        return False
+    if ip.is_loopback:
+        # A stranger that names 127.0.0.1 would have us connect to ourselves.
+        return all(address.ip.is_loopback for address in own)
+    # And one that names a host far away would have us knock there in its place.
+    return ip.is_private or ip.is_link_local or any(ip in address.network for address in own)
 
 
 def _rank(ip: IPv4Address | IPv6Address, own: tuple[OwnAddress, ...]) -> tuple[bool, int]:

@@ -35,6 +35,7 @@ SERVICE_TYPE = "_hyperswarm._tcp.local."
 TXT = b"\x03v=1"  # the version of this format, and nothing else
 # SPEC z32 of 32 bytes; with its underscore 53 of the 63 bytes a DNS label may have.
 LABEL = re.compile(r"[ybndrfg8ejkmcpqxot1uwisza345h769]{52}", re.ASCII)
+MAX_LABEL_SIZE = 63  # SPEC RFC 1035, 2.3.4
 NAME_SIZE = 16  # TUNING 128 random bits: no two meet by chance, so nobody need be asked (probed)
 
 # SPEC RFC 1035, 2782, 3596, 6762
@@ -45,6 +46,7 @@ TYPE_SRV = 33
 CLASS_IN = 1
 FLAGS_QUERY = 0x0000
 FLAGS_RESPONSE = 0x8400  # response, authoritative
+ADDRESS_SIZES = (4, 16)
 REPLACED_TTL = 1  # SPEC RFC 6762, 10.2
 
 # TUNING how many of a label's pointers are looked at: more than are remembered, for some are dead.
@@ -193,10 +195,10 @@ def look(cache: DNSCache, label: str, now: float) -> View:
 def _look_at(cache: DNSCache, pointer: DNSPointer, now: float, view: View) -> None:
     name = pointer.alias.lower()
     instance = name.removesuffix(f".{SERVICE_TYPE}")
-    if instance == name:
-        return  # it points out of the service type: not ours to follow
+    if instance == name or not _is_sane(pointer.alias):
+        return  # it points out of the service type, or nowhere: not ours to follow
     service = next(iter(_alive(cache, name, TYPE_SRV, now)), None)
-    if not isinstance(service, DNSService):
+    if not isinstance(service, DNSService) or not _is_sane(service.server):
         view.missing.append(DNSQuestion(pointer.alias, TYPE_SRV, CLASS_IN))
         return
     view.hosts.add(service.server_key)
@@ -204,7 +206,7 @@ def _look_at(cache: DNSCache, pointer: DNSPointer, now: float, view: View) -> No
         record
         for type_ in (TYPE_A, TYPE_AAAA)
         for record in _alive(cache, service.server, type_, now)
-        if isinstance(record, DNSAddress)
+        if isinstance(record, DNSAddress) and len(record.address) in ADDRESS_SIZES
     ][:MAX_ADDRESSES]
     if not records:
         view.missing += (
@@ -215,6 +217,16 @@ def _look_at(cache: DNSCache, pointer: DNSPointer, now: float, view: View) -> No
     view.services[instance] = Service(instance, service.server_key, service.port, addresses)
     if not any(record.is_stale(now * 1000) for record in (pointer, service, *records)):
         view.fresh.append(pointer)
+
+
+def _is_sane(name: str) -> bool:
+    """Whether a name that was read can be written, and shown to a person.
+
+    Attack: bytes that are no UTF-8 grow threefold when read, and a label past 63 bytes is an error
+    at the moment when we ask back.
+    """
+    labels = name.removesuffix(".").split(".")
+    return name.isprintable() and all(0 < len(each.encode()) <= MAX_LABEL_SIZE for each in labels)
 
 
 def _alive(cache: DNSCache, name: str, type_: int, now: float) -> list[DNSRecord]:
