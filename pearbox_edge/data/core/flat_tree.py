@@ -110,13 +110,12 @@ def subtree_root(node: int, steps: int) -> int:
     return index(level + steps, offset(node) >> steps)
 
 
-def max_missing_nodes(block: int, length: int) -> int:
-    """Most steps a proof of `block` can need when only the roots at `length` are known.
+def max_missing_nodes(node: int, length: int) -> int:
+    """Most steps up that a proof of `node` can need when only the roots at `length` are known.
 
-    0 for a block at or past `length`: the upgrade covers it.
+    0 for a node at or past `length`: the upgrade covers it.
     """
     head = 2 * length
-    node = 2 * block
     steps = 0
     while node < head:
         node = parent(node)
