@@ -277,6 +277,11 @@ class Hypercore:
         below = HashRequest(left_span(found.node), depth(found.node))
         return ProofRequest(self.fork, hash=below, seek=SeekRequest(byte_offset, self.padding))
 
+    @property
+    def sessions(self) -> int:
+        """Users that have not closed yet."""
+        return self._sessions
+
     def session(self) -> "Hypercore":
         """One more user of this core; each must `close`."""
         self._check_open()
