@@ -9,24 +9,35 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from itertools import islice
+from struct import Struct
 from types import TracebackType
 from typing import Self
 
 from pearbox_edge.errors import PeerError, UnavailableError, UsageError
 from pearbox_edge.wire import Buffer
 
-READ_BUFFER = 1 << 20  # TUNING one system call may bring this much
-READ_SPACE = 128 << 10  # TUNING with less space left than this, a fresh buffer is taken
+from .addresses import address_of, check_port, unavailable, written
+
+READ_LEAST = 64 << 10  # TUNING buffer of a connection on which little happens
+READ_MOST = 1 << 20  # TUNING and of a busy one: one system call may bring this much
+READ_SPACE = 16 << 10  # TUNING with less space left than this, a fresh buffer is taken
 WRITE_HIGH = 4 << 20  # TUNING above this, drain() waits
 WRITE_LOW = 1 << 20  # TUNING until this little is left, so that the line never runs dry
 WRITE_LIMIT = 64 << 20  # TUNING a peer that reads nothing while we go on answering is dropped
 WRITE_PARTS = 64  # TUNING buffers handed to one system call
-USER_TIMEOUT_MS = 10_000  # TUNING a cut line is noticed after this long without an acknowledgement
-PROBE_INTERVAL = 4  # TUNING seconds of silence before and between the kernel's own probes
+LINE_TIMEOUT = 10.0  # TUNING seconds without an answer to what was sent: the line is cut
+WATCH_INTERVAL = 2.0  # TUNING how often that is looked at
+PROBE_AFTER = 4  # TUNING seconds of silence before the kernel's own probes
+PROBE_INTERVAL = 2  # TUNING seconds between them
+PROBES = 3  # TUNING unanswered ones that end the line: ten seconds in all
 CLOSE_TIMEOUT = 5.0  # TUNING how long close() waits for the other end to take all and end too
 MAX_STREAMS = 512  # TUNING connections served at once; more wait in the kernel's queue
 BACKLOG = 128  # TUNING the kernel's queue
 ACCEPT_PAUSE = 0.2  # TUNING after a failed accept (too many open files), so as not to spin
+
+_TCP_INFO_SIZE = 60  # SPEC linux/tcp.h, struct tcp_info: as much of it as is read here
+_UNACKED_AT, _LAST_ACK_AT = 24, 56  # SPEC the same: u32 segments; u32 milliseconds
+_u32 = Struct("=I").unpack_from
 
 _log = logging.getLogger(__name__)
 _END = memoryview(b"")
@@ -45,8 +56,9 @@ class TcpStream:
         _tune(sock)
         self._socket = sock
         self._loop = asyncio.get_running_loop()
-        self._remote_address = _address(sock.getpeername())
-        self._space = memoryview(bytearray(READ_BUFFER))
+        self._remote_address = address_of(sock.getpeername())
+        self._space = _END
+        self._last_read = 0
         self._reader: asyncio.Future[None] | None = None
         self._remote_ended = False
         self._ending = False
@@ -56,6 +68,7 @@ class TcpStream:
         self._queued = 0
         self._writer_is_armed = False
         self._drainers: list[asyncio.Future[None]] = []
+        self._watcher = self._loop.call_later(WATCH_INTERVAL, self._watch)
 
     @property
     def remote_address(self) -> tuple[str, int]:
@@ -68,8 +81,9 @@ class TcpStream:
             raise UsageError("two readers on one TCP stream")
         await asyncio.sleep(0)  # others get a turn, and more arrives meanwhile
         while self._error is None and not self._remote_ended and not self._ending:
-            if len(self._space) < READ_SPACE:
-                self._space = memoryview(bytearray(READ_BUFFER))
+            if len(self._space) < max(self._last_read, READ_SPACE):
+                size = min(max(2 * self._last_read, READ_LEAST), READ_MOST)
+                self._space = memoryview(bytearray(size))
             try:
                 size = self._socket.recv_into(self._space)
             except (BlockingIOError, InterruptedError):
@@ -78,6 +92,7 @@ class TcpStream:
             except OSError as error:
                 raise self._break(error) from error
             if size:
+                self._last_read = min(size, READ_MOST // 2)
                 data, self._space = self._space[:size], self._space[size:]
                 return data
             self._remote_ended = True
@@ -169,7 +184,7 @@ class TcpStream:
             self._reader.set_result(None)
 
     async def _skip_to_end(self) -> None:
-        scratch = bytearray(READ_SPACE)
+        scratch = bytearray(READ_LEAST)
         while not self._remote_ended and not self._closed:
             try:
                 self._remote_ended = self._socket.recv_into(scratch) == 0
@@ -203,6 +218,18 @@ class TcpStream:
         if self._queued <= (0 if self._ending else WRITE_LOW):
             self._wake_drainers()
 
+    def _watch(self) -> None:
+        """Notice a cut line soon.
+
+        TCP_USER_TIMEOUT would do it too, but it also ends connections to a machine that is there
+        and only too busy to read (a card that stalls for 15 s).
+        """
+        silence = _unanswered_for(self._socket)
+        if silence >= LINE_TIMEOUT:
+            self._break(TimeoutError(errno.ETIMEDOUT, f"no answer for {silence:.0f} s"))
+        else:
+            self._watcher = self._loop.call_later(WATCH_INTERVAL, self._watch)
+
     def _disarm_writer(self) -> None:
         if self._writer_is_armed:
             self._writer_is_armed = False
@@ -223,7 +250,7 @@ class TcpStream:
     def _break(self, error: OSError) -> UnavailableError:
         """The pipe is gone: everybody who waits or comes later is told why."""
         if self._error is None:
-            self._error = _unavailable("the connection broke", error)
+            self._error = unavailable("the connection broke", error)
         self._release()
         return self._error
 
@@ -231,6 +258,7 @@ class TcpStream:
         if self._closed:
             return
         self._closed = True
+        self._watcher.cancel()
         if self._reader is not None:
             self._loop.remove_reader(self._socket)
         self._disarm_writer()
@@ -244,8 +272,8 @@ class TcpStream:
 async def connect(host: str, port: int, *, timeout: float = 10.0) -> TcpStream:
     """Dial; every address of `host` is tried. Raises UnavailableError when none answers in time."""
     loop = asyncio.get_running_loop()
-    where = f"cannot connect to {_written(host, port)}"
-    _check_port(where, port)
+    where = f"cannot connect to {written(host, port)}"
+    check_port(where, port)
     failure: OSError | None = None
     try:
         async with asyncio.timeout(timeout):
@@ -266,8 +294,8 @@ async def connect(host: str, port: int, *, timeout: float = 10.0) -> TcpStream:
             f"{where}: no answer within {timeout:g} s", code="ETIMEDOUT"
         ) from error
     except (OSError, UnicodeError, OverflowError, ValueError) as error:
-        raise _unavailable(where, error) from error
-    raise _unavailable(where, failure) from failure
+        raise unavailable(where, error) from error
+    raise unavailable(where, failure) from failure
 
 
 def listen(
@@ -300,12 +328,12 @@ class TcpListener:
         """Host and port that are listened on."""
         if self._socket is None:
             raise UsageError("the listener is not open")
-        return _address(self._socket.getsockname())
+        return address_of(self._socket.getsockname())
 
     async def __aenter__(self) -> Self:
         """Open the port. Raises UnavailableError if it cannot be had."""
-        where = f"cannot listen on {_written(self._host, self._port)}"
-        _check_port(where, self._port)
+        where = f"cannot listen on {written(self._host, self._port)}"
+        check_port(where, self._port)
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(
@@ -314,7 +342,7 @@ class TcpListener:
             family, kind, protocol, _, address = found[0]
             sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         except (OSError, UnicodeError, OverflowError, ValueError) as error:
-            raise _unavailable(where, error) from error
+            raise unavailable(where, error) from error
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
@@ -323,7 +351,7 @@ class TcpListener:
             sock.listen(BACKLOG)
         except OSError as error:
             sock.close()
-            raise _unavailable(where, error) from error
+            raise unavailable(where, error) from error
         self._socket = sock
         await self._group.__aenter__()
         self._start(self._accept(sock))
@@ -356,7 +384,7 @@ class TcpListener:
             await self._room.acquire()
             try:
                 accepted, _ = await loop.sock_accept(sock)
-                stream = TcpStream(accepted)
+                stream = _take_over(accepted)
             except OSError as error:
                 # The caller may be gone again already, or we are out of files for now.
                 _log.debug("a connection could not be accepted: %s", error)
@@ -378,30 +406,25 @@ class TcpListener:
         self._room.release()
 
 
+def _take_over(sock: socket.socket) -> TcpStream:
+    try:
+        return TcpStream(sock)
+    except OSError:
+        sock.close()
+        raise
+
+
 def _tune(sock: socket.socket) -> None:
-    """Small messages at once, and a line that was cut is noticed in about ten seconds."""
+    """Small messages leave at once; the kernel probes a line on which nothing happens."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_INTERVAL)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_INTERVAL)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 
 
-def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:
-    return (name[0], name[1])
-
-
-def _check_port(where: str, port: int) -> None:
-    if not 0 <= port <= 0xFFFF:  # the C library would take it modulo 65536
-        raise UnavailableError(f"{where}: a port is a number from 0 to 65535", code="ERANGE")
-
-
-def _written(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _unavailable(what: str, error: Exception | None) -> UnavailableError:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    number = getattr(error, "errno", None)
-    name = errno.errorcode.get(number) if isinstance(number, int) else None
-    return UnavailableError(f"{what}: {reason}", code=name)
+def _unanswered_for(sock: socket.socket) -> float:
+    """Seconds since the other machine's kernel last answered, 0.0 if it owes no answer."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    unacked, last_ack_ms = _u32(info, _UNACKED_AT)[0], _u32(info, _LAST_ACK_AT)[0]
+    return float(last_ack_ms) / 1000 if unacked else 0.0

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pearbox_edge.errors import PeerError, UnavailableError, UsageError
-from pearbox_edge.net.tcp import TcpStream, connect, listen
-from pearbox_edge.net.tcp.aio import CLOSE_TIMEOUT, WRITE_HIGH, WRITE_LIMIT
+from pearbox_edge.net.tcp import TcpStream, aio, connect, listen
+from pearbox_edge.net.tcp.aio import CLOSE_TIMEOUT, LINE_TIMEOUT, WRITE_HIGH, WRITE_LIMIT
 
 
 @contextlib.asynccontextmanager
@@ -157,6 +157,25 @@ async def test_cancelled_read_leaves_the_stream_usable() -> None:
             await reading
         far.write(b"still here")
         assert bytes(await near.read()) == b"still here"
+
+
+async def test_line_without_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aio, "WATCH_INTERVAL", 0.01)
+    async with pipe() as (near, _far):
+        reading = asyncio.ensure_future(near.read())
+        monkeypatch.setattr(aio, "_unanswered_for", lambda sock: LINE_TIMEOUT)
+        with pytest.raises(UnavailableError, match="no answer for 10 s") as failure:
+            await reading
+    assert failure.value.code == "ETIMEDOUT"
+
+
+async def test_machine_that_is_only_slow_to_read_owes_no_answer() -> None:
+    async with pipe() as (near, far):
+        near.write(bytes(32 << 20))
+        await asyncio.sleep(0.3)
+        assert near._queued > 0
+        assert aio._unanswered_for(near._socket) < 0.3
+        assert aio._unanswered_for(far._socket) == 0.0
 
 
 async def test_nobody_listening_is_unavailable() -> None:
