@@ -7,7 +7,7 @@ Law: nothing is believed unless a signed tree covers it; a step counts whole or 
 """
 
 from . import flat_tree
-from .aio import MAX_BLOCK_SIZE, Hypercore, Snapshot
+from .aio import MAX_BLOCK_SIZE, Hypercore
 from .bitfield import Bitfield
 from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
 from .hooks import Accepted, CoreListener, Fetcher, Refusal, RefusalReason
@@ -32,6 +32,7 @@ from .proof import (
     UpgradeRequest,
 )
 from .proof_verifier import upgraded_length
+from .snapshot import Snapshot
 
 __all__ = [
     "DEFAULT_NAMESPACE",

@@ -9,25 +9,26 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from pearbox_edge.crypto import KeyPair, discovery_key
-from pearbox_edge.data.storage import ByteRange, Changeset, Head, Storage, StoredCore, TreeNode
+from pearbox_edge.data.storage import Changeset, Head, Storage, StoredCore, TreeNode
 from pearbox_edge.errors import PeerError, StorageError, UnavailableError, UsageError
-from pearbox_edge.ids import CoreKey, DiscoveryKey
+from pearbox_edge.ids import CoreKey
 from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
 from .bitfield import Bitfield
 from .changeset import appended, cleared, head_of, reorged, truncated
-from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
+from .encryption import EncryptionMode
 from .flat_tree import depth, full_roots, left_span
-from .hooks import Accepted, CoreListener, Fetcher, Refusal, RefusalReason
+from .hooks import Accepted, CoreListener, Refusal
+from .loading import Loader
 from .manifest import Manifest
 from .merkle_tree import hash_of, leaf, roots_at, seek
 from .node_cache import ColdPagesError
-from .proof import BlockPart, HashRequest, Proof, ProofRequest, SeekRequest
-from .prover import RefusedError
-from .reading import gather, plan_reads
-from .state import Answer, CoreState, load_manifest
-from .verifier import may_sign, sign_head
+from .proof import HashRequest, Proof, ProofRequest, SeekRequest
+from .serving import prove_all
+from .snapshot import Snapshot
+from .state import CoreState, load_manifest
+from .view import CONFLICT_NAME, CoreView
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,10 +40,10 @@ COMMIT_BYTES = 4 << 20
 """TUNING: staged bytes that are committed without waiting for more."""
 COMMIT_DELAY = 0.03
 """TUNING: seconds that fewer bytes wait for company; a commit costs as much as some 20 blocks."""
-_TRIES = 8  # TUNING: a block or page that goes as fast as it comes is given up
+_TRIES = 8  # TUNING: a block that goes as fast as it comes is given up
 
 
-class Hypercore:
+class Hypercore(CoreView):
     """One signed append-only log, in memory and at rest. Made by `open`, shared by counting.
 
     Reading gives plain blocks; what replication proves and accepts are blocks as stored.
@@ -51,28 +52,18 @@ class Hypercore:
     Upstream: npm hypercore 11.39.5, `Hypercore`.
     """
 
-    def __init__(self, storage: Storage, stored: StoredCore, state: CoreState) -> None:
-        self.storage = storage
-        self.key: CoreKey = stored.key
-        self.discovery_key: DiscoveryKey = stored.discovery_key
-        self.key_pair: KeyPair | None = None
-        self.fetcher: Fetcher | None = None
-        self.user_data: dict[str, bytes] = dict(stored.user_data)
-        self.closed = False
-        self.conflicted = False
-        self.failure: StorageError | None = None
-        self._state = state
-        self._encryption: tuple[EncryptionMode | None, bytes] | None = None
-        self._cipher: BlockCipher | None = None
-        self._listeners: list[CoreListener] = []
-        self._snapshots: WeakSet[Snapshot] = WeakSet()
-        self._sessions = 1
+    def __init__(
+        self, storage: Storage, stored: StoredCore, state: CoreState, key_pair: KeyPair | None
+    ) -> None:
+        super().__init__(storage, stored, state, key_pair)
+        self._loader = Loader(storage, state, asyncio.Lock())
         self._lock = asyncio.Lock()
-        self._load_lock = asyncio.Lock()
+        self._sessions = 1
+        self._snapshots: WeakSet[Snapshot] = WeakSet()
+        self._steps: set[asyncio.Task[object]] = set()
+        self._committer: asyncio.Task[None] | None = None
         self._work = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._committer: asyncio.Task[None] | None = None
-        self._steps: set[asyncio.Task[object]] = set()
         self._waiters: list[asyncio.Future[None]] = []
 
     @classmethod
@@ -103,119 +94,69 @@ class Hypercore:
             raise UsageError("the manifest belongs to another core")
         encoded = manifest.encode() if manifest is not None else None
         stored = await storage.create_core(key, discovery_key(key), encoded)
-        if stored.manifest is None and encoded is not None:
-            await storage.commit(Changeset(stored.core_id, manifest=encoded))
-        else:
+        if stored.manifest is not None:
             manifest = load_manifest(stored)
+        elif encoded is not None:
+            await storage.commit(Changeset(stored.core_id, manifest=encoded))
         roots = await _load_roots(storage, stored)
         bitfield = Bitfield(await storage.pages(stored.core_id))
-        core = cls(storage, stored, CoreState(stored, manifest, roots, bitfield))
-        core.key_pair = key_pair
+        core = cls(storage, stored, CoreState(stored, manifest, roots, bitfield), key_pair)
         if encryption_key is not None:
             core.set_encryption(encryption_key, encryption_mode)
         return core
 
-    # What a core is
+    def session(self) -> "Hypercore":
+        """One more user of this core; each must `close`."""
+        self._check_open()
+        self._sessions += 1
+        return self
 
-    @property
-    def manifest(self) -> Manifest | None:
-        """Who may sign; None for a core that no head was seen of yet."""
-        return self._state.manifest
+    async def close(self) -> None:
+        """One user less; the last one makes everything durable and ends the core."""
+        self._sessions -= 1
+        if self._sessions > 0 or self.closed:
+            return
+        async with self._lock:
+            try:
+                if self.failure is None:
+                    await self._flush()
+            finally:
+                self.closed = True
+                if self._committer is not None:
+                    self._committer.cancel()
+                    await asyncio.gather(self._committer, return_exceptions=True)
 
-    @property
-    def bitfield(self) -> Bitfield:
-        """Blocks held, staged ones too. To look at, not to change."""
-        return self._state.bitfield
-
-    @property
-    def head(self) -> Head:
-        """The newest signed head; its byte length counts stored bytes."""
-        return self._state.head
-
-    @property
-    def length(self) -> int:
-        """Blocks in the newest head."""
-        return self._state.head.length
-
-    @property
-    def fork(self) -> int:
-        """How often the core was truncated."""
-        return self._state.head.fork
-
-    @property
-    def byte_length(self) -> int:
-        """Plain bytes of all blocks, held or not."""
-        head = self._state.head
-        return head.byte_length - self.padding * head.length
-
-    @property
-    def contiguous_length(self) -> int:
-        """Blocks held with no gap from 0."""
-        return self._state.bitfield.contiguous
-
-    @property
-    def padding(self) -> int:
-        """Bytes of each stored block that do not count: 8 with an encryption key, else 0."""
-        return PADDING if self._encryption is not None else 0
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether blocks are encrypted here (a core whose encryption key is unknown says no)."""
-        return self._encryption is not None
-
-    @property
-    def writable(self) -> bool:
-        """Whether the key pair at hand may append."""
-        manifest = self._state.manifest
-        return manifest is not None and may_sign(self.key, manifest, self.key_pair)
-
-    @property
-    def is_compat(self) -> bool:
-        """Whether the key is the signer's own, as in cores of old."""
-        return self.manifest is not None and self.manifest.is_compat(self.key)
-
-    def set_encryption(self, encryption_key: bytes, mode: EncryptionMode | None = None) -> None:
-        """Read and write blocks encrypted from now on; `mode` None takes what fits the core."""
-        self._encryption = (mode, encryption_key)
-        self._cipher = None
-
-    def has(self, index: int, end: int | None = None) -> bool:
-        """Whether block `index` (or all of `index` up to `end`) is held here."""
-        if end is None:
-            return self._state.bitfield.has(index)
-        return self._state.bitfield.has_range(index, end)
+    def snapshot(self, length: int | None = None) -> Snapshot:
+        """A view pinned to a length (now's if None); UsageError if the core is shorter."""
+        at = self.length if length is None else length
+        if not 0 <= at <= self.length:
+            raise UsageError(f"a snapshot of {at} blocks of {self.length}")
+        view = Snapshot(self, at)
+        self._snapshots.add(view)
+        return view
 
     # Reading
 
     async def get(self, index: int, *, timeout: float | None = None) -> bytes:
         """A block, decrypted; fetched if it is not held. UnavailableError if nobody has it."""
-        self._check_open()
         if index < 0:
             raise UsageError(f"block {index}")
         for _ in range(_TRIES):
-            [block] = await self._read([index])
+            self._check_open()
+            [block] = await self._loader.read([index])
             if block is not None:
                 return self._plain(index, block)
             if self.fetcher is None:
-                raise UnavailableError(
-                    f"block {index} is not held and nobody can be asked",
-                    code="BLOCK_NOT_AVAILABLE",
-                )
+                raise _nobody(f"block {index} is")
             await _within(timeout, self.fetcher.fetch(index))
         raise UnavailableError(f"block {index} does not stay", code="BLOCK_NOT_AVAILABLE")
 
-    async def get_many(
-        self,
-        start: int,
-        end: int,
-        *,
-        timeout: float | None = None,
-    ) -> list[bytes]:
+    async def get_many(self, start: int, end: int, *, timeout: float | None = None) -> list[bytes]:
         """The blocks from `start` up to `end` (not included), decrypted, in order."""
         if not 0 <= start <= end:
             raise UsageError(f"blocks {start} to {end}")
         await _within(timeout, self.download(start, end))
-        blocks = await self._read(range(start, end))
+        blocks = await self._loader.read(range(start, end))
         return [
             await self.get(index, timeout=timeout) if block is None else self._plain(index, block)
             for index, block in zip(range(start, end), blocks, strict=True)
@@ -227,10 +168,7 @@ class Hypercore:
         if self._state.bitfield.has_range(start, end):
             return
         if self.fetcher is None:
-            raise UnavailableError(
-                f"blocks of {start} to {end} are not held and nobody can be asked",
-                code="BLOCK_NOT_AVAILABLE",
-            )
+            raise _nobody(f"some blocks from {start} to {end} are")
         await self.fetcher.fetch_range(start, end)
 
     async def update(self, *, timeout: float | None = None) -> bool:
@@ -245,25 +183,27 @@ class Hypercore:
     async def byte_offset(self, index: int) -> int:
         """Stored bytes before block `index`; UnavailableError if the way there is not held."""
         self._check_open()
-        place = await self._run(lambda: self._state.place(index))
+        place = await self._loader.run(lambda: self._state.place(index))
         if place is None:
             raise UnavailableError(f"the place of block {index} is not known")
         return place
 
-    async def seek(self, byte_offset: int) -> tuple[int, int]:
+    async def seek(self, byte_offset: int, *, timeout: float | None = None) -> tuple[int, int]:
         """The block that holds a plain byte, and the byte's place in it; may ask peers."""
-        self._check_open()
         if byte_offset < 0:
             raise UsageError(f"seek to {byte_offset}")
         for _ in range(_TRIES):
-            found = await self._run(lambda: seek(self._state.tree, byte_offset, self.padding))
+            self._check_open()
+            found = await self._loader.run(
+                lambda: seek(self._state.tree, byte_offset, self.padding)
+            )
             if found is None:
                 raise UnavailableError(f"byte {byte_offset} is past the end")
             if not found.node & 1:
                 return found.node // 2, found.rest
             if self.fetcher is None:
                 break
-            await self.fetcher.seek(byte_offset)
+            await _within(timeout, self.fetcher.seek(byte_offset))
         raise UnavailableError(f"the place of byte {byte_offset} is not known")
 
     async def seek_request(self, byte_offset: int) -> ProofRequest | None:
@@ -271,31 +211,11 @@ class Hypercore:
 
         None also for a byte past the end.
         """
-        found = await self._run(lambda: seek(self._state.tree, byte_offset, self.padding))
+        found = await self._loader.run(lambda: seek(self._state.tree, byte_offset, self.padding))
         if found is None or not found.node & 1:
             return None
         below = HashRequest(left_span(found.node), depth(found.node))
         return ProofRequest(self.fork, hash=below, seek=SeekRequest(byte_offset, self.padding))
-
-    @property
-    def sessions(self) -> int:
-        """Users that have not closed yet."""
-        return self._sessions
-
-    def session(self) -> "Hypercore":
-        """One more user of this core; each must `close`."""
-        self._check_open()
-        self._sessions += 1
-        return self
-
-    def snapshot(self, length: int | None = None) -> "Snapshot":
-        """A view pinned to a length (now's if None); UsageError if the core is shorter."""
-        at = self.length if length is None else length
-        if not 0 <= at <= self.length:
-            raise UsageError(f"a snapshot of {at} blocks of {self.length}")
-        view = Snapshot(self, at)
-        self._snapshots.add(view)
-        return view
 
     # Writing
 
@@ -325,9 +245,9 @@ class Hypercore:
                     for at, block in enumerate(blocks)
                 ]
             grown = state.grow(blocks, leaves)
-            signature = self._sign(grown.length, before.fork, grown.hash())
-            after = head_of(grown, before.fork, signature)
-            await self._commit(
+            after = head_of(grown, before.fork, self._sign(grown.length, before.fork, grown.hash()))
+            # Nobody may see a head of ours that a crash could take back: first to disk.
+            await self.storage.commit(
                 appended(state.core_id, before, after, grown.nodes, blocks, state.bitfield)
             )
             state.commit_append(after, grown)
@@ -351,13 +271,14 @@ class Hypercore:
             if prologue is not None and length < prologue.length:
                 raise UsageError("the prologue of a core cannot be truncated")
             await self._flush()
-            roots = await self._run(lambda: roots_at(state.tree, length))
+            roots = await self._loader.run(lambda: roots_at(state.tree, length))
             if roots is None:
                 raise UnavailableError(f"the tree at {length} blocks is not known")
             digest = hash_of(roots)
             size = sum(root.size for root in roots)
             after = Head(length, size, fork, digest, self._sign(length, fork, digest))
-            await self._commit(truncated(state.core_id, after, state.bitfield))
+            state.shrinks += 1
+            await self.storage.commit(truncated(state.core_id, after, state.bitfield))
             state.cut(length, after, roots)
             self._cut_snapshots(length)
         self._tell(lambda listener: listener.on_truncate(length, after.fork))
@@ -374,14 +295,20 @@ class Hypercore:
             runs = list(state.bitfield.runs(start, min(end, state.head.length)))
             if not runs:
                 return
-            ranges: list[ByteRange] = []
+            ranges = []
             for low, high in runs:
-                await self._warm([low, high - 1])
-                ranges.append(state.span(low, high))
+                await self._loader.warm([low, high - 1])
+                ranges.append(await self._loader.run(partial(state.span, low, high)))
             # Out of the bits first: nobody may read where bytes are about to go.
             state.shrinks += 1
-            state.bitfield.clear_range(start, end)
-            await self._commit(cleared(state.core_id, ranges, state.bitfield))
+            for low, high in runs:
+                state.bitfield.clear_range(low, high)
+            try:
+                await self.storage.commit(cleared(state.core_id, ranges, state.bitfield))
+            except StorageError:
+                for low, high in runs:
+                    state.bitfield.set_range(low, high)
+                raise
         for low, high in runs:
             for listener in tuple(self._listeners):
                 listener.on_clear(low, high - low)
@@ -389,7 +316,7 @@ class Hypercore:
     async def set_user_data(self, name: str, value: bytes | None) -> None:
         """Keep a value beside the core (never sent); None removes it. Durable on return."""
         self._check_changeable()
-        await self._commit(Changeset(self._state.core_id, user_data={name: value}))
+        await self.storage.commit(Changeset(self._state.core_id, user_data={name: value}))
         if value is None:
             self.user_data.pop(name, None)
         else:
@@ -400,54 +327,7 @@ class Hypercore:
     async def prove_many(self, requests: Sequence[ProofRequest]) -> list[Proof | Refusal]:
         """Answer requests in order; blocks come as views of what neighbours were read with."""
         self._check_open()
-        state = self._state
-        shrinks = state.shrinks
-        await self._warm([r.block.index for r in requests if r.block is not None])
-        answers: list[Answer | Refusal] = []
-        for request in requests:
-            try:
-                answers.append(await self._answer(request))
-            except RefusedError as refused:
-                answers.append(Refusal(refused.reason))
-        places = [a.place for a in answers if isinstance(a, Answer) and a.place is not None]
-        values = iter(await self._read_places(places))
-        gone = state.shrinks != shrinks
-        out: list[Proof | Refusal] = []
-        for request, answer in zip(requests, answers, strict=True):
-            if isinstance(answer, Answer):
-                value = answer.block if answer.place is None else next(values)
-                lost = gone and answer.place is not None
-                out.append(self._proof(request, answer, value, lost=lost))
-            else:
-                out.append(self._refusal(request, answer.reason))
-        return out
-
-    async def _answer(self, request: ProofRequest) -> Answer:
-        try:
-            return self._state.answer(request)
-        except ColdPagesError as cold:
-            await self._load(cold.pages)
-        return await self._run(lambda: self._state.answer(request))
-
-    def _proof(
-        self, request: ProofRequest, answer: Answer, value: Buffer | None, *, lost: bool
-    ) -> Proof | Refusal:
-        if lost:
-            return Refusal(RefusalReason.NOT_AVAILABLE)
-        parts, block = answer.parts, None
-        if request.block is not None and value is not None:
-            block = BlockPart(request.block.index, value, parts.path or [])
-        manifest = self._manifest_for(request)
-        return Proof(answer.fork, block, parts.hash, parts.seek, parts.upgrade, manifest)
-
-    def _refusal(self, request: ProofRequest, reason: RefusalReason) -> Proof | Refusal:
-        manifest = self._manifest_for(request)
-        if reason is RefusalReason.NOT_AVAILABLE and manifest is not None:
-            return Proof(self.fork, manifest=manifest)
-        return Refusal(reason)
-
-    def _manifest_for(self, request: ProofRequest) -> Manifest | None:
-        return self.manifest if request.manifest and not self.is_compat else None
+        return await prove_all(self._loader, self._state, requests)
 
     async def accept_many(self, proofs: Sequence[Proof]) -> list[Accepted | PeerError]:
         """Verify proofs in order and stage what holds; one bad one does not spoil the others.
@@ -467,7 +347,7 @@ class Hypercore:
         results: list[Accepted | PeerError] = []
         async with self._lock:
             self._check_changeable()
-            await self._warm([p.block.index for p in proofs if p.block is not None])
+            await self._loader.warm(p.block.index for p in proofs if p.block is not None)
             before = state.head, state.manifest
             for proof in proofs:
                 try:
@@ -486,49 +366,46 @@ class Hypercore:
         try:
             return self._state.accept(proof)
         except ColdPagesError as cold:
-            await self._load(cold.pages)
-        return await self._run(lambda: self._state.accept(proof))
+            await self._loader.load(cold.pages)
+        return await self._loader.run(lambda: self._state.accept(proof))
 
     async def _reorg(self, proof: Proof) -> Accepted:
         """Take over a head of a higher fork: keep what is common, drop the rest, durably."""
         state = self._state
         await self._flush()
-        reorg = await self._run(lambda: state.examine_reorg(proof))
-        manifest = reorg.verified.manifest
-        changeset = reorged(
-            state.core_id, reorg.common, reorg.head, reorg.verified.nodes, state.bitfield
-        )
-        changeset.manifest = manifest.encode() if manifest is not None else None
-        await self._commit(changeset)
+        reorg = await self._loader.run(lambda: state.examine_reorg(proof))
+        state.shrinks += 1
+        await self.storage.commit(reorged(state.core_id, reorg, state.bitfield))
         state.commit_reorg(reorg)
         self._cut_snapshots(reorg.common)
-        if proof.block is not None:
-            block = proof.block
-            await self._run(lambda: state.take_block(block))
-        common, fork = reorg.common, reorg.head.fork
-        self._tell(lambda listener: listener.on_truncate(common, fork))
-        index = proof.block.index if proof.block is not None else None
-        return Accepted(index, upgraded=True, truncated=True)
+        block = proof.block
+        if block is not None:
+            await self._loader.run(lambda: state.take_block(block))
+        self._tell(lambda listener: listener.on_truncate(reorg.common, reorg.head.fork))
+        return Accepted(block.index if block is not None else None, upgraded=True, truncated=True)
 
     async def check_conflict(self, proof: Proof) -> bool:
         """Whether a proof (upgrade from 0, own fork) is a signed head that contradicts the own one.
 
-        If so the core is frozen: it takes nothing in and gives nothing out any more.
+        If so the core is frozen for good: it changes no more, and should not be replicated.
         PeerError if the proof itself does not hold.
         """
         async with self._lock:
             self._check_open()
-            conflict = await self._run(lambda: self._state.contradicts(proof))
-            if conflict and not self.conflicted:
-                self.conflicted = True
-                logger.error("core %s: two signed heads of one length", short(self.key))
-        if conflict:
-            self._tell(lambda listener: listener.on_conflict())
-        return conflict
+            if not await self._loader.run(lambda: self._state.contradicts(proof)):
+                return False
+            if self.conflicted:
+                return True
+            self.conflicted = True
+            logger.error("core %s was signed twice: frozen", short(self.key))
+            mark = {CONFLICT_NAME: b"\x01"}
+            await self.storage.commit(Changeset(self._state.core_id, user_data=dict(mark)))
+        self._tell(lambda listener: listener.on_conflict())
+        return True
 
     async def missing_nodes(self, index: int) -> int:
         """The `nodes` of a request for block `index`: steps to a stored node; 0 past the end."""
-        return await self._run(lambda: self._state.missing_nodes(2 * index))
+        return await self._loader.run(lambda: self._state.missing_nodes(2 * index))
 
     def missing_nodes_sync(self, index: int) -> int | None:
         """As `missing_nodes`; None if the disk would have to be asked."""
@@ -539,149 +416,31 @@ class Hypercore:
 
     async def missing_hash_nodes(self, node: int) -> int:
         """The `nodes` of a request for a tree node (by its number)."""
-        return await self._run(lambda: self._state.missing_nodes(node))
+        return await self._loader.run(lambda: self._state.missing_nodes(node))
 
-    async def warm(self, indices: Sequence[int]) -> None:
+    async def warm(self, blocks: Sequence[int]) -> None:
         """Load the tree nodes around blocks, so that `missing_nodes_sync` can tell."""
-        await self._warm(indices)
+        await self._loader.warm(blocks)
 
     async def can_upgrade_from(self, length: int) -> bool:
         """Whether the way from a tree of `length` blocks to the own head can be proved."""
         if length > self.length:
             return False
-        return await self._run(lambda: roots_at(self._state.tree, length)) is not None
+        return await self._loader.run(lambda: roots_at(self._state.tree, length)) is not None
 
     async def settled(self) -> None:
         """Everything accepted so far is durable. StorageError if it cannot be."""
         await self._flush()
 
-    def add_listener(self, listener: CoreListener) -> None:
-        """Tell `listener` of every change from now on."""
-        self._listeners.append(listener)
-
-    def remove_listener(self, listener: CoreListener) -> None:
-        """Tell `listener` no more."""
-        with suppress(ValueError):
-            self._listeners.remove(listener)
-
-    async def close(self) -> None:
-        """One user less; the last one makes everything durable and ends the core."""
-        self._sessions -= 1
-        if self._sessions > 0 or self.closed:
-            return
-        async with self._lock:
-            try:
-                await self._flush()
-            finally:
-                self.closed = True
-                if self._committer is not None:
-                    self._committer.cancel()
-                    await asyncio.gather(self._committer, return_exceptions=True)
-
-    # Checks
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise UnavailableError("the core is closed", code="SESSION_CLOSED")
-        if self.conflicted:
-            raise UnavailableError("the core is frozen: it was signed twice", code="CONFLICT")
-
-    def _check_changeable(self) -> None:
-        self._check_open()
-        if self.failure is not None:
-            raise self.failure
-
-    def _check_writable(self) -> None:
-        self._check_changeable()
-        if not self.writable:
-            raise UsageError("the core is not writable", code="SESSION_NOT_WRITABLE")
-
-    def _sign(self, length: int, fork: int, tree_hash: bytes) -> bytes:
-        if self.manifest is None or self.key_pair is None:
-            raise UsageError("the core is not writable", code="SESSION_NOT_WRITABLE")
-        return sign_head(self.key, self.manifest, self.key_pair, length, fork, tree_hash)
-
-    def _block_cipher(self) -> BlockCipher | None:
-        if self._encryption is not None and self._cipher is None:
-            mode, encryption_key = self._encryption
-            if mode is None:
-                mode = EncryptionMode.COMPAT if self.is_compat else EncryptionMode.DEFAULT
-            self._cipher = BlockCipher(block_key(mode, encryption_key, self.key))
-        return self._cipher
-
-    def _plain(self, index: int, stored: Buffer) -> bytes:
-        cipher = self._block_cipher()
-        if cipher is not None:
-            return cipher.decrypt(index, stored)
-        return stored if isinstance(stored, bytes) else bytes(stored)
-
-    def _cut_snapshots(self, length: int) -> None:
-        for view in self._snapshots:
-            view.intact_length = min(view.intact_length, length)
-
     def _tell(self, what: Callable[[CoreListener], None]) -> None:
         for listener in tuple(self._listeners):
             what(listener)
 
-    # Nodes and reads
-
-    async def _run(self, step: Callable[[], T]) -> T:
-        """Do a step; load the tree pages it lacks and do it again."""
-        for _ in range(64):
-            try:
-                return step()
-            except ColdPagesError as cold:
-                await self._load(cold.pages)
-        raise StorageError("tree nodes do not stay in memory")
-
-    async def _warm(self, indices: Sequence[int]) -> None:
-        cold: set[int] = set()
-        cache = self._state.cache
-        for index in indices:
-            cold.update(cache.warm(2 * index))
-        if cold:
-            await self._load(cold)
-
-    async def _load(self, pages: Sequence[int] | set[int]) -> None:
-        async with self._load_lock:
-            cache = self._state.cache
-            wanted = cache.begin_load(pages)
-            try:
-                found = await self.storage.nodes(self._state.core_id, wanted) if wanted else {}
-            except BaseException:
-                cache.drop_load()
-                raise
-            cache.finish_load(found)
-
-    async def _read(self, indices: Sequence[int]) -> list[Buffer | None]:
-        """Blocks as stored, in order; None for one that is not held."""
-        self._check_open()
-        state = self._state
-        shrinks = state.shrinks
-        await self._warm([i for i in indices if i < state.head.length])
-        found = [await self._run(partial(state.locate, index)) for index in indices]
-        places = [place for place in found if isinstance(place, ByteRange)]
-        values = iter(await self._read_places(places))
-        blocks = [next(values) if isinstance(place, ByteRange) else place for place in found]
-        if state.shrinks == shrinks:
-            return blocks
-        # Bytes may have been given back under the read: what was read then is no block.
-        return [
-            None if isinstance(place, ByteRange) else block
-            for place, block in zip(found, blocks, strict=True)
-        ]
-
-    async def _read_places(self, places: Sequence[ByteRange]) -> list[Buffer]:
-        if not places:
-            return []
-        reads = plan_reads(places)
-        return gather(places, reads, await self.storage.read_many(self._state.core_id, reads))
+    def _cut_snapshots(self, length: int) -> None:
+        for view in self._snapshots:
+            view.cut(length)
 
     # Durability
-
-    async def _commit(self, changeset: Changeset) -> None:
-        """Commit a step at once, with nothing staged before it."""
-        await self.storage.commit(changeset)
 
     async def _owned(self, step: Coroutine[None, None, T]) -> T:
         """Finish a step even if its caller is cancelled, so that memory and disk agree."""
@@ -727,7 +486,7 @@ class Hypercore:
 
     def _committer_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
-            error: StorageError | None = StorageError("the core was closed before all was durable")
+            error = StorageError("the core was closed before all was durable")
         else:
             cause = task.exception()
             error = cause if isinstance(cause, StorageError) else StorageError(f"a bug: {cause!r}")
@@ -750,8 +509,6 @@ class Hypercore:
         staging = self._state.staging
         target = staging.next_batch
         while staging.finished < target:
-            if self.failure is not None:
-                raise self.failure
             self._wake(hurry=True)
             await self._next_commit()
 
@@ -769,6 +526,10 @@ def _look(task: asyncio.Task[T]) -> None:
         logger.warning("a step whose caller went away failed: %s", error)
 
 
+def _nobody(what: str) -> UnavailableError:
+    return UnavailableError(f"{what} not held and nobody can be asked", code="BLOCK_NOT_AVAILABLE")
+
+
 async def _within(timeout: float | None, what: Awaitable[T]) -> T:
     try:
         async with asyncio.timeout(timeout):
@@ -784,45 +545,3 @@ async def _load_roots(storage: Storage, stored: StoredCore) -> tuple[TreeNode, .
     if missing:
         raise StorageError(f"root {missing[0]} of core {short(stored.key)} is gone; run verify")
     return tuple(found[index] for index in wanted)
-
-
-class Snapshot:
-    """A core as it was at a length: what is past it does not show, later appends neither.
-
-    Once the core is truncated below that length, the blocks lost are UnavailableError.
-    """
-
-    def __init__(self, core: Hypercore, length: int) -> None:
-        self.core = core
-        self.length = length
-        self.fork = core.fork
-        self.intact_length = length
-
-    async def get(self, index: int, *, timeout: float | None = None) -> bytes:
-        """A block of the snapshot, decrypted."""
-        self._check(index)
-        return await self.core.get(index, timeout=timeout)
-
-    async def get_many(
-        self,
-        start: int,
-        end: int,
-        *,
-        timeout: float | None = None,
-    ) -> list[bytes]:
-        """Blocks of the snapshot from `start` up to `end` (not included)."""
-        if start < end:
-            self._check(end - 1)
-        return await self.core.get_many(start, end, timeout=timeout)
-
-    def has(self, index: int) -> bool:
-        """Whether a block of the snapshot is held."""
-        return index < self.intact_length and self.core.has(index)
-
-    def _check(self, index: int) -> None:
-        if index >= self.length:
-            raise UsageError(f"block {index} of a snapshot of {self.length}")
-        if index >= self.intact_length:
-            raise UnavailableError(
-                f"block {index} was truncated away", code="SNAPSHOT_NOT_AVAILABLE"
-            )

@@ -1,12 +1,27 @@
 """What one step of a core changes at rest, computed before anything is changed."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pearbox_edge.data.storage import BlockWrite, ByteRange, Changeset, Head, TreeNode
 from pearbox_edge.wire import Buffer
 
 from .bitfield import Bitfield
+from .manifest import Manifest
 from .merkle_tree import GrowingTree
+
+
+class Reorg(NamedTuple):
+    """A verified head of a higher fork: its nodes and roots, and the blocks it shares with ours.
+
+    `manifest` only if it was not known before.
+    """
+
+    head: Head
+    roots: list[TreeNode]
+    nodes: list[TreeNode]
+    common: int
+    manifest: Manifest | None
 
 
 def appended(
@@ -55,16 +70,15 @@ def cleared(core_id: int, ranges: list[ByteRange], bitfield: Bitfield) -> Change
     )
 
 
-def reorged(
-    core_id: int, common: int, after: Head, nodes: list[TreeNode], bitfield: Bitfield
-) -> Changeset:
+def reorged(core_id: int, reorg: Reorg, bitfield: Bitfield) -> Changeset:
     """Another fork's head: what is common stays, the rest goes."""
     return Changeset(
         core_id,
-        nodes=nodes,
-        head=after,
-        truncate_to=common,
-        contiguous_length=min(bitfield.contiguous, common),
+        nodes=reorg.nodes,
+        head=reorg.head,
+        truncate_to=reorg.common,
+        contiguous_length=min(bitfield.contiguous, reorg.common),
+        manifest=reorg.manifest.encode() if reorg.manifest is not None else None,
     )
 
 

@@ -1,7 +1,8 @@
 """Checking what a peer sent against the tree that is held, without changing anything (sheet 12).
 
-Everything is refused with PeerError (code INVALID_PROOF or INVALID_SIGNATURE). Nodes come back only
-when all of a proof holds.
+Everything is refused with PeerError. Code INVALID_OPERATION is for what does not fit here, which an
+honest peer may send when the head moved on meanwhile; INVALID_CHECKSUM, INVALID_SIGNATURE and
+INVALID_PROOF are lies. Nodes come back only when all of a proof holds.
 """
 
 from collections.abc import Sequence
@@ -57,17 +58,27 @@ class _Queue:
             node, self.extra = self.extra, None
             return node
         if self._at == len(self._nodes):
-            raise bad_proof(f"node {index} is missing")
+            raise misfit(f"node {index} is missing")
         node = self._nodes[self._at]
         self._at += 1
         if node.index != index:
-            raise bad_proof(f"node {node.index} where {index} is wanted")
+            raise misfit(f"node {node.index} where {index} is wanted")
         return node
 
 
 def bad_proof(what: str) -> PeerError:
-    """The refusal of a proof."""
+    """The refusal of a proof that is wrong."""
     return PeerError(f"a proof does not hold: {what}", code="INVALID_PROOF")
+
+
+def bad_hash(what: str) -> PeerError:
+    """The refusal of a proof with a hash that is not the one held."""
+    return PeerError(f"a proof does not hold: {what}", code="INVALID_CHECKSUM")
+
+
+def misfit(what: str) -> PeerError:
+    """The refusal of a proof that does not fit here, perhaps only because the head moved on."""
+    return PeerError(f"a proof does not fit: {what}", code="INVALID_OPERATION")
 
 
 def verify_block(
@@ -88,17 +99,17 @@ def verify_block(
         known = node_source(at)
         if known is not None:
             if known.hash != digest:
-                raise bad_proof(f"node {at} has another hash")
+                raise bad_hash(f"node {at} has another hash")
             if known.size != size:
                 new += _mended(node_source, TreeNode(at, size, digest))
             return new
         if step == len(siblings):
-            raise bad_proof("it does not reach a node that is held")
+            raise misfit("it does not reach a node that is held")
         other = siblings[step]
         step += 1
         reach = ~at & (at + 1)
         if other.index != at ^ (reach << 1):
-            raise bad_proof(f"node {other.index} is not the sibling of {at}")
+            raise misfit(f"node {other.index} is not the sibling of {at}")
         new.append(TreeNode(at, size, digest))
         if node_source(other.index) is None:
             new.append(other)
@@ -127,7 +138,7 @@ def _mended(node_source: NodeSource, node: TreeNode) -> list[TreeNode]:
 def verify_proof(proof: Proof, tree: Tree, key: CoreKey, manifest: Manifest | None) -> Verified:
     """Check all parts of a proof against `tree`; PeerError unless all of it holds."""
     if proof.fork != tree.fork:
-        raise bad_proof(f"fork {proof.fork}, not {tree.fork}")
+        raise misfit(f"fork {proof.fork}, not {tree.fork}")
     out = Verified()
     top = _climb(proof, out.nodes)
     known = _learn_manifest(proof, key, manifest, out)
@@ -135,8 +146,10 @@ def verify_proof(proof: Proof, tree: Tree, key: CoreKey, manifest: Manifest | No
         top = _upgrade(proof, proof.upgrade, top, tree, key, known, out)
     if top is not None:
         held = tree.node(top.index)
-        if held is None or held.hash != top.hash:
-            raise bad_proof(f"node {top.index} is not the one held")
+        if held is None:
+            raise misfit(f"node {top.index} is not held")
+        if held.hash != top.hash:
+            raise bad_hash(f"node {top.index} has another hash")
         if held.size != top.size:
             if len(out.nodes) == 1 and proof.block is None:
                 raise bad_proof(f"node {top.index} has another size")
@@ -199,7 +212,7 @@ def _upgrade(
     """Grow the tree as the part says and check the new head; the path's top if it was not used."""
     to_length = upgrade.start + upgrade.length
     if upgrade.start < 0 or not tree.length < to_length <= MAX_LENGTH:
-        raise bad_proof(f"an upgrade from {tree.length} to {to_length} blocks")
+        raise misfit(f"an upgrade from {tree.length} to {to_length} blocks")
     prologue = manifest.prologue if manifest is not None else None
     if prologue is not None and to_length < prologue.length:
         raise bad_proof("an upgrade that ends inside the prologue")

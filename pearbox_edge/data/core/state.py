@@ -14,7 +14,7 @@ from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
 from .bitfield import Bitfield
-from .changeset import head_of
+from .changeset import Reorg, head_of
 from .flat_tree import parent
 from .hooks import Accepted, RefusalReason
 from .manifest import Manifest
@@ -22,10 +22,10 @@ from .merkle_tree import GrowingTree, Tree, byte_offset, leaf
 from .node_cache import NodeCache
 from .proof import BlockPart, Proof, ProofRequest
 from .proof_verifier import (
-    Verified,
     bad_proof,
     common_length,
     conflicts,
+    misfit,
     verify_block,
     verify_proof,
 )
@@ -43,15 +43,6 @@ class Answer(NamedTuple):
     parts: Parts
     block: Buffer | None
     place: ByteRange | None
-
-
-class Reorg(NamedTuple):
-    """A verified head of a higher fork, and how many blocks it shares with the tree held."""
-
-    verified: Verified
-    grown: GrowingTree
-    head: Head
-    common: int
 
 
 class CoreState:
@@ -74,6 +65,11 @@ class CoreState:
         self.staging = Staging(stored.core_id)
         self.shrinks = 0
         self._places: dict[int, int] = {}
+
+    @property
+    def is_compat(self) -> bool:
+        """Whether the core's key is the signer's own."""
+        return self.manifest is not None and self.manifest.is_compat(self.key)
 
     # Where things are
 
@@ -192,9 +188,9 @@ class CoreState:
     def _accept_block(self, fork: int, block: BlockPart) -> Accepted:
         index = block.index
         if fork != self.head.fork:
-            raise bad_proof(f"fork {fork}, not {self.head.fork}")
+            raise misfit(f"fork {fork}, not {self.head.fork}")
         if not 0 <= index < self.head.length:
-            raise bad_proof(f"block {index} of {self.head.length}")
+            raise misfit(f"block {index} of {self.head.length}")
         new = verify_block(self.cache.get, index, block.value, block.nodes)
         if self.bitfield.has(index):
             return Accepted(index, duplicate=True)
@@ -274,8 +270,14 @@ class CoreState:
         verified = verify_proof(proof, empty, self.key, self.manifest)
         if verified.grown is None:
             raise bad_proof("no head")
-        head = head_of(verified.grown, proof.fork, verified.signature)
-        return Reorg(verified, verified.grown, head, common_length(self.tree, verified.grown.roots))
+        roots = verified.grown.roots
+        return Reorg(
+            head_of(verified.grown, proof.fork, verified.signature),
+            roots,
+            verified.nodes,
+            common_length(self.tree, roots),
+            verified.manifest,
+        )
 
     def contradicts(self, proof: Proof) -> bool:
         """Whether a proof shows a signed head of this fork that says something else than ours."""
@@ -287,9 +289,9 @@ class CoreState:
 
     def commit_reorg(self, reorg: Reorg) -> None:
         """The other fork's head is durable: it stands from now on."""
-        if reorg.verified.manifest is not None:
-            self.manifest = reorg.verified.manifest
-        self.cut(reorg.common, reorg.head, reorg.grown.roots)
+        if reorg.manifest is not None:
+            self.manifest = reorg.manifest
+        self.cut(reorg.common, reorg.head, reorg.roots)
 
     def take_block(self, block: BlockPart) -> None:
         """Stage a block that a reorg proof carried and verified; its place must be known."""
