@@ -118,7 +118,7 @@ def test_each_source_file_has_its_test_file() -> None:
             test = ROOT / "tests" / "unit" / place.with_name(f"test_{path.name}")
             if not test.exists():
                 missing.append(relative(test))
-    assert missing == []
+    assert not missing, "\n".join(["no such file:", *missing])
 
 
 def test_each_exception_to_the_mirror_still_exists() -> None:
