@@ -105,6 +105,11 @@ class Hypercore(CoreView):
             core.set_encryption(encryption_key, encryption_mode)
         return core
 
+    @property
+    def sessions(self) -> int:
+        """Users that have not closed yet; a store closes a core that only it still has."""
+        return self._sessions
+
     def session(self) -> "Hypercore":
         """One more user of this core; each must `close`."""
         self._check_open()
