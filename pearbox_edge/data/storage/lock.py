@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from pearbox_edge.errors import StorageError
@@ -27,8 +28,6 @@ class DirectoryLock:
             raise disk_error(error, path) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError as error:
             holder = _holder(descriptor)
             os.close(descriptor)
@@ -40,6 +39,10 @@ class DirectoryLock:
         except OSError as error:
             os.close(descriptor)
             raise disk_error(error, path) from error
+        # The number only serves the message; a full disk must not keep anybody from reading.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return cls(descriptor)
 
     def release(self) -> None:
