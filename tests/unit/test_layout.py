@@ -22,7 +22,6 @@ TOP_LEVEL = {
     "README.md",
     "pearbox_edge",
     "pyproject.toml",
-    "setup.sh",
     "tests",
 }
 LONGEST = 600
