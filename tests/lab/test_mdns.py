@@ -199,6 +199,15 @@ def test_a_replugged_cable_loses_nobody_and_brings_what_is_new(lan: Lan) -> None
     assert laptop.events("lost") == []
 
 
+def test_announcements_that_got_lost_are_made_up_for_by_asking_again(lan: Lan) -> None:
+    with lan["box"].link.outage(silent=True):
+        box, laptop = peer(lan["box"], "announce"), peer(lan["laptop"], "browse")
+        time.sleep(5)
+        assert laptop.events("found") == []
+    # It asks 1, 3, 7 and 15 s after it began.
+    laptop.wait("found", 4, port=box.events("ready")[0]["port"])
+
+
 def test_a_card_that_appears_later_is_used_too(lan: Lan) -> None:
     box, laptop = peer(lan["box"], "announce"), peer(lan["laptop"], "browse")
     seconds_to_find(laptop, box, host=lan["box"].address)
