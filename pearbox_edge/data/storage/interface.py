@@ -133,7 +133,13 @@ class Storage(Protocol):
         ...
 
     async def commit(self, changeset: Changeset) -> None:
-        """Make one step durable; returns when it is. Concurrent calls share one sync."""
+        """Make one step durable; returns when it is. Concurrent calls share one sync.
+
+        Steps of one core apply in the order of the calls. One that fails changes nothing, and the
+        steps of its core that were given before the failure was told fail with it: go back to
+        what is stored. Cancelling the wait does not undo a step. Its buffers must stay unchanged
+        until the end of the call.
+        """
         ...
 
     async def get_value(self, name: str) -> bytes | None:

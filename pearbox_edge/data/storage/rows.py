@@ -15,12 +15,13 @@ PUT_PAGE = "INSERT OR REPLACE INTO pages (core_id, page, bits) VALUES (?, ?, ?)"
 _DROP_PAGE = "DELETE FROM pages WHERE core_id = ? AND page = ?"
 _PUT_USER = "INSERT OR REPLACE INTO user_data (core_id, name, value) VALUES (?, ?, ?)"
 _DROP_USER = "DELETE FROM user_data WHERE core_id = ? AND name = ?"
-_PUT_HEAD = (
-    "UPDATE cores SET length = ?, byte_length = ?, fork = ?, tree_hash = ?, signature = ?"
+_COLUMNS = (
+    "length", "byte_length", "fork", "tree_hash", "signature", "contiguous_length", "manifest",
+)  # fmt: skip
+_PUT_CORE = (
+    f"UPDATE cores SET {', '.join(f'{name} = coalesce(?, {name})' for name in _COLUMNS)}"  # noqa: S608 (our own names)
     " WHERE core_id = ?"
 )
-_PUT_CONTIGUOUS = "UPDATE cores SET contiguous_length = ? WHERE core_id = ?"
-_PUT_MANIFEST = "UPDATE cores SET manifest = ? WHERE core_id = ?"
 
 
 @dataclass(slots=True)
@@ -32,9 +33,7 @@ class Rows:
     _nodes: list[_Values] = field(default_factory=list)
     _pages: dict[tuple[int, int], bytes] = field(default_factory=dict)
     _user_data: dict[tuple[int, bytes], bytes | None] = field(default_factory=dict)
-    _heads: dict[int, _Values] = field(default_factory=dict)
-    _contiguous: dict[int, int] = field(default_factory=dict)
-    _manifests: dict[int, bytes] = field(default_factory=dict)
+    _cores: dict[int, dict[str, int | bytes]] = field(default_factory=dict)
 
     def add(self, discovery_key: DiscoveryKey, changeset: Changeset) -> None:
         """Take one step in; a step that truncates must be the only one of its core."""
@@ -45,14 +44,17 @@ class Rows:
             self._pages[core_id, page] = bytes(bits).rstrip(b"\0")
         for name, value in changeset.user_data.items():
             self._user_data[core_id, name.encode()] = value
+        core: dict[str, int | bytes] = {}
         if head is not None:
-            self._heads[core_id] = (
-                head.length, head.byte_length, head.fork, head.tree_hash, head.signature,
-            )  # fmt: skip
+            core["length"], core["byte_length"] = head.length, head.byte_length
+            core["fork"], core["tree_hash"] = head.fork, head.tree_hash
+            core["signature"] = head.signature
         if changeset.contiguous_length is not None:
-            self._contiguous[core_id] = changeset.contiguous_length
+            core["contiguous_length"] = changeset.contiguous_length
         if changeset.manifest is not None:
-            self._manifests[core_id] = changeset.manifest
+            core["manifest"] = changeset.manifest
+        if core:
+            self._cores.setdefault(core_id, {}).update(core)
         self.chores += [Chore(ChoreKind.PUNCH, discovery_key, *part) for part in changeset.cleared]
         if changeset.truncate_to is not None and head is not None:
             self.truncated.append((core_id, changeset.truncate_to))
@@ -67,8 +69,9 @@ class Rows:
             (_DROP_PAGE, [place for place, bits in pages if not bits]),
             (_PUT_USER, [(*place, value) for place, value in users if value is not None]),
             (_DROP_USER, [place for place, value in users if value is None]),
-            (_PUT_HEAD, [(*head, core_id) for core_id, head in self._heads.items()]),
-            (_PUT_CONTIGUOUS, [(value, core_id) for core_id, value in self._contiguous.items()]),
-            (_PUT_MANIFEST, [(value, core_id) for core_id, value in self._manifests.items()]),
+            (
+                _PUT_CORE,
+                [(*map(core.get, _COLUMNS), core_id) for core_id, core in self._cores.items()],
+            ),
         )
         return ((sql, values) for sql, values in every if values)

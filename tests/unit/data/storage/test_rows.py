@@ -26,7 +26,17 @@ def test_an_empty_step_writes_nothing() -> None:
 
 def test_the_later_head_of_a_core_counts() -> None:
     found = tables(rows_of(Changeset(1, head=Head(1)), Changeset(1, head=Head(2))))
-    assert found == {"UPDATE cores SET length =": [(2, 0, 0, b"", b"", 1)]}
+    assert found == {"UPDATE cores SET length =": [(2, 0, 0, b"", b"", None, None, 1)]}
+
+
+def test_what_steps_say_of_one_core_becomes_one_row() -> None:
+    found = tables(
+        rows_of(
+            Changeset(1, contiguous_length=3, manifest=b"m"),
+            Changeset(1, head=Head(4, 5, 6, b"t", b"s")),
+        )
+    )
+    assert found == {"UPDATE cores SET length =": [(4, 5, 6, b"t", b"s", 3, b"m", 1)]}
 
 
 def test_a_page_is_kept_without_its_trailing_zeros() -> None:
