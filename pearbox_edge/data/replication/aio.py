@@ -433,10 +433,7 @@ class Replicator:
             self._finish(peer, outstanding)
             if isinstance(result, PeerError):
                 self._lost(outstanding)
-                if outstanding.counted_on:
-                    # What it counted on did not come first: ask again, for the whole path.
-                    peer.machine.promises.trusted = False
-                elif self.core.fork == fork:
+                if self.core.fork == fork and not outstanding.excused:
                     bad = bad or result
                 continue
             block = proof.block
@@ -464,6 +461,7 @@ class Replicator:
 
     def _lost(self, outstanding: Outstanding) -> None:
         """A request brought nothing: its block may be asked for again."""
+        self.table.excuse(outstanding)
         if outstanding.block is not None:
             self._wishes.rewind(outstanding.block)
         if outstanding.on_end is not None:

@@ -154,7 +154,7 @@ class Peer:
         if machine.news:
             machine.news = False
             self._owner.heard(self)
-        if machine.answers and not self._absorbing:
+        if machine.has_answers and not self._absorbing:
             self._absorbing = True
             self.link.spawn(self._absorb())
         elif not self._absorbing:
@@ -188,7 +188,7 @@ class Peer:
     async def _absorb(self) -> None:
         machine = self.machine
         try:
-            while machine.answers and not self.gone:
+            while machine.has_answers and not self.gone:
                 answers = machine.take_answers()
                 self.link.heard_at = self.link.now()
                 self._resume()

@@ -65,6 +65,7 @@ class PeerMachine:
         self.inbox = Inbox()
         self.answers: list[Answer] = []
         self.answer_bytes = 0
+        self._early: dict[int, list[Answer]] = {}
         self.gained: int | None = None
         """The lowest block that the peer came to hold since this was last set to None."""
         self.news = False
@@ -153,11 +154,40 @@ class PeerMachine:
         self.gained = start if self.gained is None else min(self.gained, start)
         self.news = True
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether there are answers that can be looked at."""
+        if self.answers:
+            return True
+        is_waited_for = self._table.is_waited_for
+        return any(not is_waited_for(first) for first in self._early)
+
     def take_answers(self) -> list[Answer]:
-        """The answers that arrived since the last call, in order."""
+        """The answers that arrived and can be looked at, each after the one it relies on.
+
+        An answer whose forerunner is still on its way is kept for later.
+        """
         answers, self.answers = self.answers, []
         self.answer_bytes = 0
-        return answers
+        is_waited_for = self._table.is_waited_for
+        early = self._early
+        for first in [first for first in early if not is_waited_for(first)]:
+            answers += early.pop(first)
+        ready: list[Answer] = []
+        seen: set[int] = set()
+        for answer in answers:
+            first = answer[0].relies_on
+            if first and first not in seen and is_waited_for(first):
+                early.setdefault(first, []).append(answer)
+                continue
+            freed = [answer]
+            while freed:
+                answer = freed.pop()
+                ready.append(answer)
+                seen.add(answer[0].id)
+                if early:
+                    freed += early.pop(answer[0].id, ())
+        return ready
 
     def announce(self, start: int, end: int, own: OwnHead) -> None:
         """These blocks are held here now: tell the peer unless it cannot matter to it."""

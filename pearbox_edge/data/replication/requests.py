@@ -13,9 +13,10 @@ MAX_CANCELLED = 4096
 class Outstanding:
     """One request on its way.
 
-    `peer` is the asked peer's number. `promised` are the tree nodes the answer will bring, and
-    `counted_on` tells that it was shortened by what earlier answers promise. `arrived`: the answer
-    is here, but not looked at yet. `on_end` is told whether it was good.
+    `peer` is the asked peer's number. `promised` are the tree nodes the answer will bring;
+    `relies_on` is the request whose answer brings what this one leaves out, and `excused` tells
+    that it never did. `arrived`: the answer is here, but not looked at yet. `on_end` is told
+    whether it was good.
     """
 
     id: int
@@ -24,7 +25,8 @@ class Outstanding:
     asked_at: float
     block: int | None = None
     promised: list[int] = field(default_factory=list)
-    counted_on: bool = False
+    relies_on: int = 0
+    excused: bool = False
     arrived: bool = False
     on_end: Callable[[bool], None] | None = None
 
@@ -67,6 +69,18 @@ class RequestTable:
 
     def __iter__(self) -> Iterator[Outstanding]:
         return iter(list(self._open.values()))
+
+    def is_waited_for(self, request_id: int) -> bool:
+        """Whether the answer to a request has yet to be dealt with."""
+        return request_id in self._open
+
+    def excuse(self, failed: Outstanding) -> None:
+        """A request brought nothing: what relied on it cannot be held against the peer."""
+        if failed.block is None:
+            return
+        for outstanding in self._open.values():
+            if outstanding.relies_on == failed.id:
+                outstanding.excused = True
 
     def is_open(self, outstanding: Outstanding) -> bool:
         """Whether an answer to it still matters."""
@@ -125,6 +139,7 @@ class RequestTable:
         """The answer no longer matters."""
         if outstanding.id in self._open:
             self._forget(outstanding)
+            self.excuse(outstanding)
             self._cancelled[outstanding.id] = None
             if len(self._cancelled) > MAX_CANCELLED:
                 del self._cancelled[next(iter(self._cancelled))]
