@@ -207,6 +207,10 @@ class BeeBatch:
         """About how many bytes of blocks wait for `flush`."""
         return 0 if self._tree is None else self._tree.size
 
+    async def begin(self) -> None:
+        """Become the writer now (as soon as no other is), before the first operation."""
+        await self._begin()
+
     async def get(self, key: bytes) -> BeeEntry | None:
         """The entry of a key, seen through the operations so far."""
         tree = await self._begin()

@@ -1,0 +1,50 @@
+"""Files and folders on two cores: a bee of entries and the blobs they name.
+
+Upstream: npm hyperdrive 13.3.4, mirror-drive 1.14.2 (sheet 15).
+Door: `Hyperdrive` and the checkouts and batches it gives, `Entry`, paths, `plan_mirror`.
+Must not know: folders on disk, users, shares, connections.
+Law: bytes are durable before the entry that names them is written.
+"""
+
+from .aio import DriveCheckout, Hyperdrive
+from .batch import DriveBatch
+from .content_key import content_key, content_manifest
+from .entry import Entry, decode_entry, encode_value
+from .json_text import parse, stringify
+from .mirror import (
+    MirrorCount,
+    MirrorFile,
+    MirrorRecord,
+    MirrorSide,
+    MirrorStep,
+    plan_mirror,
+)
+from .paths import local_parts, normalise, normalise_folder, resolve_link
+from .reading import Child, DriveChange, DriveOperation, DriveReader
+
+__all__ = [
+    "Child",
+    "DriveBatch",
+    "DriveChange",
+    "DriveCheckout",
+    "DriveOperation",
+    "DriveReader",
+    "Entry",
+    "Hyperdrive",
+    "MirrorCount",
+    "MirrorFile",
+    "MirrorRecord",
+    "MirrorSide",
+    "MirrorStep",
+    "content_key",
+    "content_manifest",
+    "decode_entry",
+    "encode_value",
+    "local_parts",
+    "normalise",
+    "normalise_folder",
+    "parse",
+    "plan_mirror",
+    "resolve_link",
+    "stringify",
+]

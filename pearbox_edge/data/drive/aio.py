@@ -1,0 +1,351 @@
+"""A drive: files and folders on two cores of a store, the entries' bee and the files' bytes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Self
+
+from pearbox_edge.data.bee import BeeView, Hyperbee, Metadata
+from pearbox_edge.data.blobs import BlobId, Hyperblobs, Json, Source
+from pearbox_edge.data.core import Hypercore
+from pearbox_edge.data.store import Corestore, Name
+from pearbox_edge.errors import DeniedError, InputError, PeerError, UnavailableError, UsageError
+from pearbox_edge.ids import KEY_SIZE, CoreKey, DiscoveryKey
+from pearbox_edge.logs import short
+from pearbox_edge.wire import Buffer
+
+from .batch import DriveBatch
+from .content_key import content_manifest
+from .entry import encode_value
+from .paths import normalise
+from .reading import DriveReader, folder_range
+
+_FILES = b"files"  # SPEC sheet 15: the sub of the bee that holds the entries
+
+
+class Hyperdrive(DriveReader):
+    """Files and folders under one key. Without `key`: our own, the core `name` of the store.
+
+    `open` before use and `close` at the end, or `async with`. Reading methods see the newest
+    version; writing ones raise DeniedError for a drive that is not ours.
+    Upstream: npm hyperdrive 13.3.4, `Hyperdrive`.
+    """
+
+    def __init__(
+        self,
+        store: Corestore,
+        key: CoreKey | None = None,
+        *,
+        name: Name = "db",
+        encryption_key: bytes | None = None,
+    ) -> None:
+        self.store = store
+        self.encryption_key = encryption_key
+        self._key = key
+        self._name = name
+        self._bee: Hyperbee | None = None
+        self._files: Hyperbee | None = None
+        self._blobs: Hyperblobs | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> Self:
+        """Open the entries, and the bytes if it is known here which they are."""
+        async with self._opening:
+            if self._bee is not None:
+                return self
+            if self._key is not None:
+                core = await self.store.get(key=self._key, encryption_key=self.encryption_key)
+            else:
+                core = await self.store.get(self._name, encryption_key=self.encryption_key)
+            # The header names no blobs: an empty metadata message, as upstream writes it.
+            self._bee = Hyperbee(core, metadata=Metadata())
+            self._files = self._bee.sub(_FILES)
+        if core.writable or core.has(0):
+            await self.get_blobs()
+        return self
+
+    async def close(self) -> None:
+        """Give the cores back to the store."""
+        async with self._opening:
+            bee, blobs = self._bee, self._blobs
+            self._bee = self._files = self._blobs = None
+        if bee is not None:
+            await bee.close()
+            await bee.core.close()
+        if blobs is not None:
+            await blobs.core.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # What a drive is
+
+    @property
+    def bee(self) -> Hyperbee:
+        """The entries; UsageError before `open`."""
+        if self._bee is None:
+            raise UsageError("the drive is not open")
+        return self._bee
+
+    @property
+    def core(self) -> Hypercore:
+        """The core of the entries, whose key is the drive's."""
+        return self.bee.core
+
+    @property
+    def blobs(self) -> Hyperblobs | None:
+        """The files' bytes, if they were opened already; see `get_blobs`."""
+        return self._blobs
+
+    @property
+    def key(self) -> CoreKey:
+        """What others read the drive with."""
+        return self.core.key
+
+    @property
+    def discovery_key(self) -> DiscoveryKey:
+        """What peers of the drive meet under."""
+        return self.core.discovery_key
+
+    @property
+    def content_key(self) -> CoreKey | None:
+        """The key of the files' bytes, None while unknown."""
+        return None if self._blobs is None else self._blobs.core.key
+
+    @property
+    def version(self) -> int:
+        """Length of the entries' core, at least 1."""
+        return self.bee.version
+
+    @property
+    def writable(self) -> bool:
+        """Whether the drive is ours to change."""
+        return self.core.writable
+
+    async def get_blobs(self, *, timeout: float | None = None) -> Hyperblobs:
+        """The files' bytes, opened with the first call. UnavailableError while no peer helped."""
+        if self._blobs is not None:
+            return self._blobs
+        bee = self.bee
+        header_feed = await self._content_feed(timeout)
+        async with self._opening:
+            if self._blobs is None:
+                self._blobs = Hyperblobs(await self._open_blobs(bee.core, header_feed))
+            return self._blobs
+
+    async def _content_feed(self, timeout: float | None) -> bytes | None:
+        """The key of the blobs if the header names one. Our own drive may have no header yet."""
+        core = self.core
+        if core.length == 0 and not core.writable:
+            await core.update(timeout=timeout)
+            if core.length == 0:
+                raise UnavailableError(
+                    f"drive {short(core.key)}: nothing of it is here yet and no peer has it"
+                )
+        header = await self.bee.header(timeout=timeout)
+        if header is None or header.metadata is None:
+            return None
+        return header.metadata.content_feed or None
+
+    async def _open_blobs(self, core: Hypercore, feed: bytes | None) -> Hypercore:
+        if feed is not None:
+            if len(feed) < KEY_SIZE:
+                raise self.named(PeerError("a header that names no key of blobs"))
+            return await self.store.get(
+                key=CoreKey(feed[:KEY_SIZE]), encryption_key=self.encryption_key
+            )
+        derived = None if core.manifest is None else content_manifest(core.manifest, core.key)
+        if derived is None:
+            raise self.named(PeerError("a drive of old that names no blobs"))
+        return await self.store.get(
+            manifest=derived,
+            key_pair=core.key_pair if core.writable else None,
+            encryption_key=self.encryption_key,
+        )
+
+    # Versions
+
+    async def update(self, *, timeout: float | None = None) -> bool:
+        """Take the newest version that connected peers can prove; whether it changed."""
+        return await self.core.update(timeout=timeout)
+
+    def checkout(self, version: int) -> "DriveCheckout":
+        """An older version, read only, held fast. It must lie at the end of an operation.
+
+        InputError if there is none yet. Reading it fails (SNAPSHOT_NOT_AVAILABLE) once a
+        truncation took it away. Bytes of files that were cleared cannot be read.
+        """
+        return DriveCheckout(self, self._sub.checkout(version))
+
+    def snapshot(self) -> "DriveCheckout":
+        """The newest version, held fast."""
+        return self.checkout(self.version)
+
+    async def watch(
+        self, folder: str = "/"
+    ) -> AsyncIterator[tuple["DriveCheckout", "DriveCheckout"]]:
+        """After each change below a folder: (the drive now, and before). Ends with `close`."""
+        async for now, before in self._sub.watch(folder_range(folder)):
+            yield DriveCheckout(self, now), DriveCheckout(self, before)
+
+    # Writing
+
+    async def put(
+        self, path: str, data: Buffer, *, executable: bool = False, metadata: Json = None
+    ) -> None:
+        """Write a file: its bytes, then its entry. Durable on return."""
+        name = self._writable(path)
+        blob = await (await self.get_blobs()).put(data)
+        await self._put(name, executable=executable, blob=blob, metadata=metadata)
+
+    async def put_stream(
+        self, path: str, source: Source, *, executable: bool = False, metadata: Json = None
+    ) -> None:
+        """Write a file of any size as it comes; durable (and there at all) on return."""
+        name = self._writable(path)
+        blob = await (await self.get_blobs()).put_stream(source)
+        await self._put(name, executable=executable, blob=blob, metadata=metadata)
+
+    async def put_entry(
+        self,
+        path: str,
+        *,
+        executable: bool = False,
+        linkname: str | None = None,
+        blob: BlobId | None = None,
+        metadata: Json = None,
+    ) -> None:
+        """Write only an entry, for bytes that are there already (a copy, a new name)."""
+        name = self._writable(path)
+        await self._put(
+            name, executable=executable, linkname=linkname, blob=blob, metadata=metadata
+        )
+
+    async def symlink(self, path: str, target: str, *, metadata: Json = None) -> None:
+        """Write a link. Use absolute targets: others count from the link's own path as a folder."""
+        await self.put_entry(path, linkname=target, metadata=metadata)
+
+    async def delete(self, path: str) -> bool:
+        """Take a path away; False if it was not there. Its bytes stay until cleared."""
+        return await self._sub.delete(self._writable(path).encode())
+
+    async def batch(self) -> DriveBatch:
+        """Many changes written together; use with `async with await drive.batch()`."""
+        self._check_writable()
+        return DriveBatch(self._sub, await self.get_blobs())
+
+    async def truncate(self, version: int, *, blobs_length: int | None = None) -> None:
+        """Go back to an older version for good; its blobs' length is found if not given."""
+        self._check_writable()
+        if not 1 <= version <= self.version:
+            raise InputError(f"there is no version {version}; the newest is {self.version}")
+        if blobs_length is None:
+            blobs_length = await self.checkout(version).blobs_length()
+        blobs = await self.get_blobs()
+        # Entries first: never one whose bytes are gone.
+        await self.core.truncate(version)
+        if blobs_length < blobs.core.length:
+            await blobs.core.truncate(blobs_length)
+
+    # What is held here
+
+    async def clear(self, path: str) -> None:
+        """Forget a file's bytes here; its entry stays. Bytes shared with a copy go too."""
+        try:
+            entry = await self.entry(path, wait=False)
+        except UnavailableError:
+            return
+        if entry is not None and entry.blob is not None and self._blobs is not None:
+            await self._blobs.clear(entry.blob)
+
+    async def clear_all(self) -> None:
+        """Forget the bytes of all files here; entries stay."""
+        if self._blobs is not None:
+            await self._blobs.core.clear(0, self._blobs.core.length)
+
+    async def download_range(
+        self, entries: Sequence[tuple[int, int]] = (), blobs: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """Return once runs of blocks (start, end) of the two cores are held here."""
+        for start, end in entries:
+            await self.core.download(start, end)
+        if blobs:
+            core = (await self.get_blobs()).core
+            for start, end in blobs:
+                await core.download(start, end)
+
+    @property
+    def _sub(self) -> Hyperbee:
+        if self._files is None:
+            raise UsageError("the drive is not open")
+        return self._files
+
+    def entries_now(self) -> BeeView:
+        """The entries of the newest version, with paths as keys."""
+        return self._sub.snapshot()
+
+    def entries_at(self, version: int) -> BeeView:
+        """The entries of another version."""
+        return self._sub.checkout(version)
+
+    def named(self, error: PeerError) -> PeerError:
+        """The same error, saying which drive it is about."""
+        return PeerError(f"drive {short(self.key)}: {error}", code=error.code)
+
+    async def _download_entries(self) -> None:
+        await self.core.download(0, self.core.length)
+
+    def _check_writable(self) -> None:
+        if not self.writable:
+            raise DeniedError("this drive is somebody else's: it can only be read")
+
+    def _writable(self, path: str) -> str:
+        name = normalise(path)
+        self._check_writable()
+        return name
+
+    async def _put(
+        self,
+        name: str,
+        *,
+        executable: bool = False,
+        linkname: str | None = None,
+        blob: BlobId | None = None,
+        metadata: Json = None,
+    ) -> None:
+        value = encode_value(executable=executable, linkname=linkname, blob=blob, metadata=metadata)
+        await self._sub.put(name.encode(), value)
+
+
+class DriveCheckout(DriveReader):
+    """A drive as of one version, read only. Needs the drive to stay open."""
+
+    def __init__(self, drive: Hyperdrive, view: BeeView) -> None:
+        self._drive = drive
+        self._entries = view
+
+    @property
+    def version(self) -> int:
+        """The version that is held fast."""
+        return self._entries.version
+
+    async def get_blobs(self, *, timeout: float | None = None) -> Hyperblobs:
+        """The files' bytes: of all versions alike."""
+        return await self._drive.get_blobs(timeout=timeout)
+
+    def entries_now(self) -> BeeView:
+        """The entries of the newest version, with paths as keys."""
+        return self._entries
+
+    def entries_at(self, version: int) -> BeeView:
+        """The entries of another version."""
+        return self._drive.entries_at(version)
+
+    def named(self, error: PeerError) -> PeerError:
+        """The same error, saying which drive it is about."""
+        return self._drive.named(error)
+
+    async def _download_entries(self) -> None:
+        await self._drive.core.download(0, self.version)
