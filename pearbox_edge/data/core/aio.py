@@ -151,6 +151,9 @@ class Hypercore(CoreView):
             [block] = await self._loader.read([index])
             if block is not None:
                 return self._plain(index, block)
+            if self._state.bitfield.has(index):
+                # Something else was truncated or cleared under the read: only read again.
+                continue
             if self.fetcher is None:
                 raise _nobody(f"block {index} is")
             await _within(timeout, self.fetcher.fetch(index))

@@ -29,22 +29,27 @@ class Fetcher(Protocol):
 
 
 class CoreListener(Protocol):
-    """Hears of changes of a core, synchronously, in the loop. Must not raise."""
+    """Hears of changes of a core, synchronously, in the loop. Must not raise; may ignore any."""
 
     def on_head(self) -> None:
         """The length grew (or the manifest came to be known)."""
+        return
 
     def on_blocks(self, start: int, count: int) -> None:
         """Neighbouring blocks came to be held, and that is durable."""
+        return
 
     def on_clear(self, start: int, count: int) -> None:
         """Neighbouring blocks are no longer held (the core is as long as before)."""
+        return
 
     def on_truncate(self, length: int, fork: int) -> None:
         """All past `length` is gone; the fork is now `fork`."""
+        return
 
     def on_conflict(self) -> None:
         """Two different signed heads of one length and fork were seen: the core is frozen."""
+        return
 
 
 class RefusalReason(IntEnum):
