@@ -18,6 +18,14 @@ class Traffic:
     blocks_sent: int = 0
     bytes_sent: int = 0
 
+    def __add__(self, other: "Traffic") -> "Traffic":
+        return Traffic(
+            self.blocks_received + other.blocks_received,
+            self.bytes_received + other.bytes_received,
+            self.blocks_sent + other.blocks_sent,
+            self.bytes_sent + other.bytes_sent,
+        )
+
 
 class MuxLike(Protocol):
     """What a link needs of a mux."""

@@ -8,7 +8,7 @@ from typing import Self
 
 from pearbox_edge.crypto import KeyPair, discovery_key
 from pearbox_edge.data.core import Hypercore, Manifest
-from pearbox_edge.data.replication import PROTOCOL, Replicator, StreamLink
+from pearbox_edge.data.replication import PROTOCOL, Replicator, StreamLink, Traffic
 from pearbox_edge.data.storage import Storage
 from pearbox_edge.errors import UnavailableError, UsageError
 from pearbox_edge.ids import KEY_SIZE, CoreKey, DiscoveryKey
@@ -69,6 +69,14 @@ class Corestore:
     def links(self) -> list[StreamLink]:
         """The streams being replicated, with what went over them."""
         return list(self._shared.links)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What went over all streams since the store was opened, those that ended too."""
+        total = self._shared.ended_traffic
+        for link in self._shared.links:
+            total = total + link.traffic
+        return total
 
     def namespace(self, name: Name) -> "Corestore":
         """The same store with another prefix for names; nests."""
@@ -166,6 +174,7 @@ class _Shared:
         self.storage = storage
         self.manifest_version = manifest_version
         self.links: dict[StreamLink, None] = {}
+        self.ended_traffic = Traffic()
         self._active = active
         self._primary_key = primary_key
         self._random_bytes = random_bytes
@@ -262,6 +271,7 @@ class _Shared:
             await link.run()
         finally:
             self.links.pop(link, None)
+            self.ended_traffic = self.ended_traffic + link.traffic
             for entry in self._cores:
                 entry.replicator.detach(link)
 

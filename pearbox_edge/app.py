@@ -1,0 +1,95 @@
+"""The wiring: the only file that knows every room, and the order in which they start and stop."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pearbox_edge.box.files import real_path
+from pearbox_edge.box.peers import PeerEvent, PeerHub
+from pearbox_edge.crypto import KeyPair
+from pearbox_edge.data.drive import Hyperdrive
+from pearbox_edge.data.storage import SqliteStorage, Storage
+from pearbox_edge.data.store import Corestore
+from pearbox_edge.ids import CoreKey, DiscoveryKey
+from pearbox_edge.lan import LanDiscovery, LanOptions, LanPeer
+from pearbox_edge.wire import z32_encode
+
+_IDENTITY = "identity/seed"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What runs in one process on one data directory."""
+
+    storage: Storage
+    store: Corestore
+    hub: PeerHub
+    lan: LanDiscovery | None
+
+    async def shared_drive(self, paths: Sequence[str], name: str | None) -> Hyperdrive:
+        """The drive of this data directory for these paths, or for this name."""
+        name = name or "\0".join(["paths", *sorted(real_path(path) for path in paths)])
+        drive = Hyperdrive(self.store.namespace(name))
+        await drive.open()
+        return drive
+
+    async def remote_drive(self, key: CoreKey) -> Hyperdrive:
+        """Somebody's drive, by its key."""
+        drive = Hyperdrive(self.store, key)
+        await drive.open()
+        return drive
+
+    async def announce(self, topic: DiscoveryKey, port: int) -> None:
+        """Be found on the LAN by those who look for a drive."""
+        if self.lan is not None:
+            await self.lan.announce(z32_encode(topic), port)
+
+    def find(self, topic: DiscoveryKey, peers: Sequence[tuple[str, int]]) -> None:
+        """Keep connected to the given peers, and to all that the LAN has for a drive."""
+        for host, port in peers:
+            self.hub.add_address(f"{host}:{port}", host, port)
+        if self.lan is not None:
+            self.lan.browse(z32_encode(topic), self._found, self._lost)
+
+    def _found(self, peer: LanPeer) -> None:
+        self.hub.add_address(f"lan:{peer.instance}", peer.host, peer.port)
+
+    def _lost(self, peer: LanPeer) -> None:
+        self.hub.remove_address(f"lan:{peer.instance}", peer.host, peer.port)
+
+
+@asynccontextmanager
+async def open_node(
+    data: Path, on_peer: Callable[[PeerEvent], None], *, lan: bool
+) -> AsyncIterator[Node]:
+    """Start everything on a data directory; stop it in the opposite order.
+
+    Raises StorageError when another process uses the directory, or the disk refuses.
+    """
+    async with AsyncExitStack() as stack:
+        storage = await SqliteStorage.open(data)
+        stack.push_async_callback(storage.close)
+        store = Corestore(storage, random_bytes=secrets.token_bytes)
+        await store.open()
+        stack.push_async_callback(store.close)
+        key_pair = await _identity(storage)
+        hub = await stack.enter_async_context(
+            PeerHub(store, key_pair, secrets.token_bytes, on_peer)
+        )
+        discovery = None
+        if lan:
+            discovery = await stack.enter_async_context(
+                LanDiscovery(LanOptions(), secrets.token_bytes)
+            )
+        yield Node(storage, store, hub, discovery)
+
+
+async def _identity(storage: Storage) -> KeyPair:
+    """The key pair that names this data directory to other machines, made once."""
+    seed = await storage.get_value(_IDENTITY)
+    if seed is None:
+        seed = secrets.token_bytes(32)
+        await storage.set_values({_IDENTITY: seed})
+    return KeyPair.from_seed(seed)

@@ -1,0 +1,300 @@
+"""The shell: imports what changed, then follows the folder and imports again."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from watchfiles import awatch
+
+from pearbox_edge.box.files import (
+    Blob,
+    Found,
+    FoundFile,
+    Skipped,
+    Source,
+    Stamp,
+    is_same_content,
+    printable,
+    read_chunks,
+    read_whole,
+    scan,
+    scan_below,
+)
+from pearbox_edge.data.drive import Entry, Hyperdrive
+from pearbox_edge.data.storage import Storage
+
+from .plan import Known, Plan, make_plan
+from .stamps import encode_stamp, is_settled
+
+log = logging.getLogger(__name__)
+
+WHOLE_FILE = 1 << 20  # TUNING: files up to here are read at once and share an append with others
+BATCH_BYTES = 4 << 20  # TUNING: content of one append
+BATCH_FILES = 512
+QUIET_SECONDS = 0.5  # TUNING: a file that changed this recently may still be being written
+PATIENCE_SECONDS = 10.0  # TUNING: and one that never rests is imported all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What one import did: counts of files and bytes now shared, and what changed for it."""
+
+    files: int
+    bytes: int
+    changed: int
+    removed: int
+    version: int
+
+
+class FolderShare:
+    """Keeps a drive equal to the paths that a person shares."""
+
+    def __init__(
+        self,
+        drive: Hyperdrive,
+        storage: Storage,
+        sources: Sequence[Source],
+        *,
+        excluded: Sequence[str] = (),
+        on_skip: Callable[[Skipped], None] = lambda _: None,
+        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        """on_progress gets bytes read and bytes to read; on_skip each thing left out, once."""
+        self.drive = drive
+        self._storage = storage
+        self._sources = sources
+        self._excluded = list(excluded)
+        self._on_skip = on_skip
+        self._on_progress = on_progress
+        self._told: set[Skipped] = set()
+        self._prefix = f"stamp/{drive.key.hex()}"
+        self._done = 0
+        self._total = 0
+        self._files = 0
+        self._bytes = 0
+
+    async def import_all(self) -> Imported:
+        """Look at everything, and put into the drive what is new, changed or gone."""
+        known = {entry.path: _known(entry) async for entry in self.drive.list("/")}
+        stamps = await self._stamps("/")
+        self._files = len(known)
+        self._bytes = sum(entry.size or 0 for entry in known.values())
+        return await self._carry_out(await self._plan(self._scan_all, known, stamps), known)
+
+    async def follow(self) -> AsyncIterator[Imported]:
+        """Import every change from now on; yields once for each import that changed the drive."""
+        waiting: dict[str, float] = {}
+        changes = awatch(
+            *(source.path for source in self._sources),
+            watch_filter=None,
+            debounce=400,
+            step=100,
+            rust_timeout=500,
+            yield_on_timeout=True,
+            recursive=True,
+        )
+        async for paths in changes:
+            now = time.monotonic()
+            for _, path in paths:
+                if not self._is_excluded(path):
+                    waiting.setdefault(path, now)
+            ready = await asyncio.to_thread(self._rested, waiting, now)
+            if not ready:
+                continue
+            for path in ready:
+                del waiting[path]
+            imported = await self._import_paths(_topmost(ready))
+            if imported.changed or imported.removed:
+                yield imported
+
+    # Looking.
+
+    def _scan_all(self) -> Iterable[Found]:
+        for source in self._sources:
+            yield from scan(source, excluded=self._excluded)
+
+    async def _import_paths(self, paths: Sequence[str]) -> Imported:
+        covered: list[tuple[Source, str, str]] = []
+        for source in self._sources:
+            for path in paths:
+                if path == source.path or path.startswith(f"{source.path}/"):
+                    drive_path = source.drive_path + path[len(source.path) :]
+                    covered.append((source, path, drive_path))
+        known: dict[str, Known] = {}
+        stamps: dict[str, bytes] = {}
+        for _, _, drive_path in covered:
+            entry = await self.drive.entry(drive_path) if drive_path else None
+            if entry is not None:
+                known[entry.path] = _known(entry)
+            async for below in self.drive.list(drive_path or "/"):
+                known[below.path] = _known(below)
+            stamps.update(await self._stamps(drive_path))
+
+        def look() -> Iterable[Found]:
+            for source, path, _ in covered:
+                yield from scan_below(source, path, excluded=self._excluded)
+
+        return await self._carry_out(await self._plan(look, known, stamps), known)
+
+    async def _plan(
+        self,
+        look: Callable[[], Iterable[Found]],
+        known: dict[str, Known],
+        stamps: dict[str, bytes],
+    ) -> Plan:
+        return await asyncio.to_thread(lambda: make_plan(look(), known, stamps))
+
+    def _is_excluded(self, path: str) -> bool:
+        return any(path == folder or path.startswith(f"{folder}/") for folder in self._excluded)
+
+    @staticmethod
+    def _rested(waiting: dict[str, float], now: float) -> list[str]:
+        """Those of the changed paths that nobody seems to be writing to any more."""
+        wall = time.time()
+        ready = []
+        for path, since in waiting.items():
+            try:
+                quiet = wall - os.lstat(path).st_mtime
+            except OSError:
+                quiet = QUIET_SECONDS
+            if not 0 <= quiet < QUIET_SECONDS or now - since > PATIENCE_SECONDS:
+                ready.append(path)
+        return ready
+
+    # Changing the drive.
+
+    async def _carry_out(self, plan: Plan, known: dict[str, Known]) -> Imported:
+        for skipped in plan.skipped:
+            self._tell(skipped)
+        await self._sort_out(plan)
+        self._done, self._total = 0, sum(item.stamp.size for item in plan.put)
+        changed = 0
+        for group in _groups(item for item in plan.put if item.stamp.size <= WHOLE_FILE):
+            changed += await self._put_group(group, known)
+        for item in plan.put:
+            if item.stamp.size > WHOLE_FILE:
+                changed += await self._put_big(item, known)
+        if plan.links or plan.gone:
+            async with await self.drive.batch() as batch:
+                for link in plan.links:
+                    await batch.symlink(link.drive_path, link.target)
+                    self._count(known.get(link.drive_path), Known(None, False, link.target))
+                for path in plan.gone:
+                    await batch.delete(path)
+                    self._count(known[path], None)
+            await self._remember(dict.fromkeys(plan.gone))
+        changed += len(plan.links)
+        version = self.drive.version
+        return Imported(self._files, self._bytes, changed, len(plan.gone), version)
+
+    async def _sort_out(self, plan: Plan) -> None:
+        """Read the files that may be unchanged; those that differ move to the ones to put."""
+        same: dict[str, bytes | None] = {}
+        for item in plan.check:
+            entry = await self.drive.entry(item.drive_path)
+            location = await self.drive.blob_location(entry) if entry else None
+            blob = Blob(*location) if location else None
+            if blob is not None and await asyncio.to_thread(is_same_content, item.path, blob):
+                same[item.drive_path] = self._stamp(item.stamp)
+            else:
+                plan.put.append(item)
+        await self._remember(same)
+
+    async def _put_group(self, group: Sequence[FoundFile], known: dict[str, Known]) -> int:
+        contents = await asyncio.to_thread(lambda: [read_whole(item) for item in group])
+        stamps: dict[str, bytes | None] = {}
+        async with await self.drive.batch() as batch:
+            for item, read in zip(group, contents, strict=True):
+                if isinstance(read, Skipped):
+                    self._tell(read)
+                    continue
+                await batch.put(item.drive_path, read.data, executable=read.stamp.executable)
+                stamps[item.drive_path] = self._stamp(read.stamp)
+                self._count(known.get(item.drive_path), Known(len(read.data), False, None))
+        await self._remember(stamps)
+        self._advance(sum(item.stamp.size for item in group))
+        return len(stamps)
+
+    async def _put_big(self, item: FoundFile, known: dict[str, Known]) -> int:
+        stamp = item.stamp
+        chunks = read_chunks(item)
+
+        async def source(size: int) -> bytes:
+            nonlocal stamp
+            chunk = await asyncio.to_thread(next, chunks, stamp)
+            if isinstance(chunk, Stamp):
+                stamp = chunk
+                return b""
+            self._advance(len(chunk))
+            return chunk
+
+        executable = item.stamp.executable
+        try:
+            await self.drive.put_stream(item.drive_path, source, executable=executable)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            self._tell(Skipped(item.drive_path, printable(item.path), reason))
+            return 0
+        finally:
+            chunks.close()
+        await self._remember({item.drive_path: self._stamp(stamp)})
+        self._count(known.get(item.drive_path), Known(stamp.size, False, None))
+        return 1
+
+    def _count(self, old: Known | None, new: Known | None) -> None:
+        self._files += (new is not None) - (old is not None)
+        self._bytes += ((new and new.size) or 0) - ((old and old.size) or 0)
+
+    def _tell(self, skipped: Skipped) -> None:
+        if skipped not in self._told:
+            self._told.add(skipped)
+            self._on_skip(skipped)
+
+    def _advance(self, size: int) -> None:
+        self._done += size
+        self._on_progress(self._done, max(self._total, self._done))
+
+    # Remembering.
+
+    def _stamp(self, stamp: Stamp) -> bytes | None:
+        return encode_stamp(stamp) if is_settled(stamp, time.time_ns()) else None
+
+    async def _stamps(self, folder: str) -> dict[str, bytes]:
+        values = await self._storage.list_values(self._prefix + folder)
+        return {name[len(self._prefix) :]: value for name, value in values.items()}
+
+    async def _remember(self, stamps: dict[str, bytes | None]) -> None:
+        if stamps:
+            await self._storage.set_values(
+                {self._prefix + path: stamp for path, stamp in stamps.items()}
+            )
+
+
+def _known(entry: Entry) -> Known:
+    size = entry.blob.byte_length if entry.blob else None
+    return Known(size, entry.executable, entry.linkname)
+
+
+def _groups(items: Iterable[FoundFile]) -> Iterable[list[FoundFile]]:
+    group: list[FoundFile] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += item.stamp.size
+        if size >= BATCH_BYTES or len(group) >= BATCH_FILES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _topmost(paths: Sequence[str]) -> list[str]:
+    """Without those that lie below another one."""
+    kept: list[str] = []
+    for path in sorted(paths):
+        if not kept or not path.startswith(f"{kept[-1]}/"):
+            kept.append(path)
+    return kept
