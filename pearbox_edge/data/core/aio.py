@@ -214,6 +214,15 @@ class Hypercore(CoreView):
             await _within(timeout, self.fetcher.seek(byte_offset))
         raise UnavailableError(f"the place of byte {byte_offset} is not known")
 
+    async def damaged(self, start: int, end: int) -> list[int]:
+        """Re-read the held blocks from `start` up to `end`: which are not what was signed.
+
+        StorageError if they cannot be read at all.
+        """
+        self._check_open()
+        runs = self._state.bitfield.runs(start, min(end, self.length))
+        return await self._loader.damaged([i for low, high in runs for i in range(low, high)])
+
     async def seek_request(self, byte_offset: int) -> ProofRequest | None:
         """What to ask a peer next to find the block of a plain byte; None once it is known.
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TypeVar
 
+from pearbox_edge.crypto import leaf_hash
 from pearbox_edge.data.storage import ByteRange, Storage
 from pearbox_edge.errors import StorageError
 from pearbox_edge.wire import Buffer
@@ -16,6 +17,8 @@ from .state import CoreState
 T = TypeVar("T")
 
 _LOADS = 64  # TUNING: a step needs a few pages; more loads mean that the cache is too small for it
+
+_CHECKED_TOGETHER = 64  # TUNING: blocks read at once when all are checked; 4 MiB of usual ones
 
 
 class Loader:
@@ -74,6 +77,18 @@ class Loader:
         values = await self.read_places([p for p in found if isinstance(p, ByteRange)], shrinks)
         rest = iter(values)
         return [next(rest) if isinstance(place, ByteRange) else place for place in found]
+
+    async def damaged(self, blocks: Sequence[int]) -> list[int]:
+        """Held blocks among these whose bytes at rest are not what the tree vouches for."""
+        wrong = []
+        for start in range(0, len(blocks), _CHECKED_TOGETHER):
+            part = blocks[start : start + _CHECKED_TOGETHER]
+            for index, block in zip(part, await self.read(part), strict=True):
+                if block is not None:
+                    node = await self.run(partial(self._state.cache.get, 2 * index))
+                    if node is None or node.hash != leaf_hash(block):
+                        wrong.append(index)
+        return wrong
 
     async def read_places(
         self, places: Sequence[ByteRange], shrinks: int

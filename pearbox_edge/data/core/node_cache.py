@@ -74,7 +74,12 @@ class NodeCache:
                 self._pages.move_to_end(name)
             elif left_span(name) < 2 * self.stored_length:
                 cold.append(name)
+            else:
+                self._pages[name] = {}
+                self._total += 1
             node = name
+        if self._total > self._cap:
+            self._evict()
         return cold
 
     def add(self, nodes: Iterable[TreeNode]) -> None:
@@ -144,9 +149,11 @@ class NodeCache:
 
     def _evict(self) -> None:
         while self._total > self._cap and len(self._pages) > 1:
-            _, page = self._pages.popitem(last=False)
+            name, page = self._pages.popitem(last=False)
             self._total -= len(page) + 1
-            self.stored_length = self.tree_length
+            # Pages past this one may still be known to be empty: a download in order asks nothing.
+            end = min(right_span(name) // 2 + 1, self.tree_length)
+            self.stored_length = max(self.stored_length, end)
 
 
 def _nodes_of(name: int, tree_length: int) -> list[int]:

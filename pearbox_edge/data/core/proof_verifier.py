@@ -151,10 +151,19 @@ def verify_proof(proof: Proof, tree: Tree, key: CoreKey, manifest: Manifest | No
         if held.hash != top.hash:
             raise bad_hash(f"node {top.index} has another hash")
         if held.size != top.size:
-            if len(out.nodes) == 1 and proof.block is None:
+            if not _is_climbed_to(proof, top):
                 raise bad_proof(f"node {top.index} has another size")
             out.mended = _mended(tree.node, top)
     return out
+
+
+def _is_climbed_to(proof: Proof, top: TreeNode) -> bool:
+    """Whether a top was computed, so that its hash vouches for its size."""
+    if proof.block is not None:
+        return True
+    if proof.hash is not None:
+        return top.index != proof.hash.index
+    return proof.seek is not None and top.index != proof.seek.nodes[0].index
 
 
 def _learn_manifest(

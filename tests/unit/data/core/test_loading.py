@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import pytest
 
 from pearbox_edge.data.core import BlockRequest, Hypercore, Proof, ProofRequest
-from pearbox_edge.data.storage import ByteRange, MemoryStorage, TreeNode
+from pearbox_edge.data.storage import (
+    BlockWrite,
+    ByteRange,
+    Changeset,
+    MemoryStorage,
+    TreeNode,
+)
 from pearbox_edge.errors import StorageError, UnavailableError
 from tests.kit.cores import WRITER, full_core
 
@@ -88,3 +94,14 @@ async def test_a_read_that_fails_by_itself_is_an_error_of_storage() -> None:
     core.storage.read_many = fail  # type: ignore[method-assign]
     with pytest.raises(StorageError):
         await core.get(3)
+
+
+async def test_damaged_blocks_are_named() -> None:
+    core = await full_core(BLOCKS)
+    stored = await core.storage.open_core(core.discovery_key)
+    assert stored is not None
+    assert await core.damaged(0, 600) == []
+    place = await core.byte_offset(200)
+    await core.storage.commit(Changeset(stored.core_id, blocks=[BlockWrite(place, b"!")]))
+    assert await core.damaged(0, 600) == [200]
+    assert await core.damaged(201, 600) == []

@@ -105,3 +105,13 @@ def test_a_failed_load_can_be_tried_again() -> None:
     cache.begin_load([page_of(6)])
     cache.drop_load()
     assert load(cache, 6, {6: node(6)}) == node(6)
+
+
+def test_a_download_in_order_never_asks_storage() -> None:
+    cache = NodeCache(0, cap=2000)
+    cache.tree_length = 1 << 20
+    for one in grown([b""] * 5000).nodes:
+        assert cache.warm(one.index) == []
+        assert cache.get(one.index) is None
+        cache.add([one])
+        cache.settle([one])

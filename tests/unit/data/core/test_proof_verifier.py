@@ -277,3 +277,13 @@ def test_trees_that_say_the_same_do_not_conflict() -> None:
     assert not conflicts(SERVED, grown([*BLOCKS, b"more"]))
     assert conflicts(SERVED, grown([*BLOCKS[:12], b"else"]))
     assert conflicts(SERVED, grown([b"else", *BLOCKS[1:], b"more"]))
+
+
+def test_the_size_of_a_node_that_was_not_climbed_to_is_not_believed() -> None:
+    # Found by mutation: beside an upgrade, a held root was put "right" to what a peer claimed.
+    request = ProofRequest(0, hash=HashRequest(4, 0), upgrade=UpgradeRequest(3, 1))
+    proof = answer(request)
+    assert proof.hash is not None
+    lie = replace(proof, hash=HashPart(4, [NODES[4]._replace(size=9)]))
+    with pytest.raises(PeerError):
+        accepted(3, lie)
