@@ -5,28 +5,16 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
-from pearbox_edge.data.core import (
-    Accepted,
-    BlockRequest,
-    Hypercore,
-    Proof,
-    ProofRequest,
-    UpgradeRequest,
-)
+from pearbox_edge.data.core import Hypercore, ProofRequest
 from pearbox_edge.errors import PearboxError, PeerError, StorageError, UnavailableError
 from pearbox_edge.ids import PublicKey
 from pearbox_edge.logs import short
 from pearbox_edge.net.mux import Mux
 
+from .asking import Asker
 from .connection import Peer
 from .link import Traffic
-from .messages import MessageType, NoData, Request, Want, encode_cancel, encode_request, encode_want
-from .peer import Answer
-from .ranges import Wish, Wishes
-from .requests import Outstanding, RequestTable
-from .scheduler import WANT_SPAN, choose, unknown_spans
-from .upgrade import OwnHead
-from .window import Window
+from .ranges import Wish
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +25,6 @@ QUIET_SECONDS = 10.0
 RETRY_SECONDS = 5.0
 """TUNING: a stream that rejected a core is not asked for it again any sooner."""
 _SEEK_STEPS = 128  # TUNING: a seek narrows by one level at least; no tree is deeper than 52
-_REFUSED_KEPT = 4096  # TUNING: refused blocks remembered of one peer; past that it is not asked
 
 
 class StreamLink:
@@ -118,6 +105,9 @@ class StreamLink:
             await work
         except UnavailableError as error:
             logger.debug("work for %s ended: %s", short(self.remote_public_key), error)
+        except StorageError as error:
+            # The disk's trouble is not the peer's: what else is on the stream goes on.
+            logger.warning("work for %s ended: %s", short(self.remote_public_key), error)
         except PeerError as error:
             self.fail(error)
 
@@ -142,30 +132,26 @@ class StreamLink:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = self.now()
-            for peer in self.peers:
-                peer.machine.progressed(self.heard_at)
-                deadline = peer.stalls_at()
-                if deadline is not None and now >= deadline:
-                    raise PeerError("no answer to what was asked", code="REQUEST_TIMEOUT")
+            self.expire(self.now())
+
+    def expire(self, now: float) -> None:
+        """Look whether any peer has stalled: PeerError then."""
+        for peer in self.peers:
+            peer.machine.progressed(self.heard_at)
+            deadline = peer.stalls_at()
+            if deadline is not None and now >= deadline:
+                raise PeerError("no answer to what was asked", code="REQUEST_TIMEOUT")
 
 
-class Replicator:
+class Replicator(Asker):
     """Replicates one core with all its peers: serves them, and fetches for the core's readers.
 
     Sets itself as the core's fetcher. One for each open core; `attach` it to every stream.
     """
 
     def __init__(self, core: Hypercore) -> None:
-        self.core = core
-        self.table = RequestTable()
-        self.window = Window(core.head.byte_length, core.length)
-        self.downloading = False
-        self.finding = 0
-        """Searches for peers under way: an update waits for them while there is no peer."""
-        self.closed = False
-        self._wishes = Wishes()
-        self._peers: dict[int, Peer] = {}
+        super().__init__(core)
+        self._finding = 0
         self._links: dict[StreamLink, Peer | None] = {}
         self._rejected: dict[StreamLink, float] = {}
         self._next_number = 1
@@ -185,18 +171,7 @@ class Replicator:
     @property
     def is_idle(self) -> bool:
         """Whether nobody reads here and no stream has a channel."""
-        return not self._wishes and not self._peers
-
-    def own_head(self) -> OwnHead:
-        """What a sync says of this side."""
-        core = self.core
-        return OwnHead(
-            core.fork,
-            core.length,
-            core.manifest is not None and not core.is_compat,
-            self.downloading or bool(self._wishes) or bool(self.table),
-            core.contiguous_length >= core.length,
-        )
+        return not self.wishes and not self._peers
 
     # Streams
 
@@ -214,7 +189,7 @@ class Replicator:
         self._rejected.pop(link, None)
         if peer is not None:
             peer.close()
-        self._notify()
+        self.changed()
 
     def _open(self, link: StreamLink) -> None:
         if self._links.get(link) is not None or link.closed or self.core.conflicted:
@@ -239,7 +214,7 @@ class Replicator:
         """The peer proved that it knows the key."""
         logger.debug("core %s: peer %s", short(self.core.key), short(peer.link.remote_public_key))
         self._rejected.pop(self._link_of(peer), None)
-        self._notify()
+        self.changed()
 
     def _link_of(self, peer: Peer) -> StreamLink:
         link = peer.link
@@ -249,19 +224,15 @@ class Replicator:
     def left(self, peer: Peer) -> None:
         """A channel has ended: what was asked there is asked elsewhere."""
         link = self._link_of(peer)
-        self._peers.pop(peer.number, None)
         with suppress(ValueError):
             link.peers.remove(peer)
         if link in self._links:
             self._links[link] = None
             if not peer.was_open:
                 self._rejected[link] = self._loop.time() + RETRY_SECONDS
-        for outstanding in self.table.drop_peer(peer.number):
-            self._lost(outstanding)
-        self._wishes.forget_peer(peer.number)
-        self._wishes.check(self.core.bitfield)
-        self._notify()
-        self._poke_all()
+        self.drop(peer)
+        self.changed()
+        self.poke_all()
         remote = peer.machine.exchange.remote
         if self.downloading and remote is not None and not remote.downloading:
             # It took us for idle while we were not: talk again.
@@ -271,19 +242,7 @@ class Replicator:
         if link in self._links and not self.closed:
             self._open(link)
 
-    def heard(self, peer: Peer) -> None:
-        """The peer told something new about its head or its blocks."""
-        machine = peer.machine
-        if machine.gained is not None:
-            self._wishes.rewind(machine.gained, peer.number)
-            machine.gained = None
-        self._notify()
-
-    def _poke_all(self) -> None:
-        for peer in self._peers.values():
-            peer.poke()
-
-    def _notify(self) -> None:
+    def changed(self) -> None:
         """Something changed that an update or a seek may wait for."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
@@ -303,195 +262,6 @@ class Replicator:
             self._waiters.discard(waiter)
         return True
 
-    # Asking
-
-    def fill(self, peer: Peer) -> None:
-        """Ask the peer for as much as it may be asked for."""
-        machine, core = peer.machine, self.core
-        if self.closed or core.failure is not None or core.conflicted or not machine.is_open:
-            return
-        own = self.own_head()
-        source = machine.source
-        source.servable = machine.exchange.servable_length(own)
-        self._ask_head(peer, own)
-        if not self._wishes or not source.servable:
-            return
-        for start in unknown_spans(source, self._wishes, own.length, core.bitfield):
-            machine.send(MessageType.WANT, encode_want(Want(start, WANT_SPAN)))
-        room = self.window.size - self.table.count(peer.number)
-        picks = choose(source, room, self._wishes, self.table, core.bitfield)
-        if picks:
-            self._ask_blocks(peer, picks)
-
-    def _ask_head(self, peer: Peer, own: OwnHead) -> None:
-        machine, remote = peer.machine, peer.machine.exchange.remote
-        if self.table.upgrade is not None or remote is None:
-            return
-        manifest = self.core.manifest is None and remote.has_manifest
-        if machine.offers_reorg(own):
-            way = UpgradeRequest(0, remote.length)
-            self._ask(peer, ProofRequest(remote.fork, upgrade=way, manifest=manifest))
-        elif machine.offers_upgrade(own):
-            way = UpgradeRequest(own.length, remote.length - own.length)
-            self._ask(peer, ProofRequest(own.fork, upgrade=way, manifest=manifest))
-        elif manifest and remote.length == 0 and own.length == 0 and not machine.asked_manifest:
-            machine.asked_manifest = True
-            self._ask(peer, ProofRequest(own.fork, manifest=True))
-
-    def _ask(self, peer: Peer, want: ProofRequest) -> Outstanding:
-        now = self._loop.time()
-        peer.machine.expect(now)
-        outstanding = self.table.add(peer.number, want, now)
-        peer.machine.send(MessageType.REQUEST, encode_request(Request(outstanding.id, want)))
-        return outstanding
-
-    def _ask_blocks(self, peer: Peer, picks: list[int]) -> None:
-        now = self._loop.time()
-        fork = self.core.fork
-        missing_nodes = self.core.missing_nodes_sync
-        peer.machine.expect(now)
-        cold: list[Outstanding] = []
-        for index in picks:
-            steps = missing_nodes(index)
-            outstanding = self.table.add_block(peer.number, index, fork, now)
-            if steps is None:
-                cold.append(outstanding)
-            else:
-                self._send_block(peer, outstanding, index, steps)
-        if cold:
-            peer.link.spawn(self._ask_cold(peer, cold))
-
-    async def _ask_cold(self, peer: Peer, cold: list[Outstanding]) -> None:
-        """Ask for blocks whose tree nodes are not in memory."""
-        core = self.core
-        await core.warm([one.block for one in cold if one.block is not None])
-        for one in cold:
-            if one.block is None or not self.table.is_open(one):
-                continue
-            steps = await core.missing_nodes(one.block)
-            if self.table.is_open(one) and one.want.fork == core.fork:
-                self._send_block(peer, one, one.block, steps)
-        peer.flush()
-
-    def _send_block(self, peer: Peer, outstanding: Outstanding, index: int, steps: int) -> None:
-        urgent = self._wishes.wants_block(index)
-        less = peer.machine.promises.shorten(outstanding, index, steps, alone=urgent)
-        outstanding.want = ProofRequest(outstanding.want.fork, BlockRequest(index, less))
-        request = Request(outstanding.id, outstanding.want, 1 if urgent else 0)
-        peer.machine.send(MessageType.REQUEST, encode_request(request))
-
-    # Answers
-
-    async def absorb(self, peer: Peer, answers: list[Answer]) -> None:
-        """Take in what the peer answered; PeerError if any of it is bad."""
-        asked: list[Outstanding] = []
-        proofs: list[Proof] = []
-        fork = self.core.fork
-        for outstanding, answer in answers:
-            if isinstance(answer, NoData):
-                self._refused(peer, outstanding)
-            elif self._is_stale(outstanding, fork):
-                self._finish(peer, outstanding)
-                self._lost(outstanding)
-            else:
-                asked.append(outstanding)
-                proofs.append(answer)
-        if not proofs:
-            return
-        try:
-            results = await self.core.accept_many(proofs)
-        except StorageError as error:
-            # Nothing more can be kept: tell the readers, serve on.
-            logger.error("core %s: %s", short(self.core.key), error)  # noqa: TRY400 -- no traceback
-            self._wishes.fail(error)
-            for outstanding in asked:
-                self._finish(peer, outstanding)
-                self._lost(outstanding)
-            return
-        self._took(peer, asked, proofs, results, fork)
-
-    def _is_stale(self, outstanding: Outstanding, fork: int) -> bool:
-        want = outstanding.want
-        if want.fork < fork:
-            return True
-        way = want.upgrade
-        return way is not None and want.fork == fork and way.start != self.core.length
-
-    def _took(
-        self,
-        peer: Peer,
-        asked: list[Outstanding],
-        proofs: list[Proof],
-        results: list[Accepted | PeerError],
-        fork: int,
-    ) -> None:
-        bad: PeerError | None = None
-        arrived: list[int] = []
-        size = 0
-        table_blocks = self.table.blocks
-        for outstanding, proof, result in zip(asked, proofs, results, strict=True):
-            self._finish(peer, outstanding)
-            if isinstance(result, PeerError):
-                self._lost(outstanding)
-                if self.core.fork == fork and not outstanding.excused:
-                    bad = bad or result
-                continue
-            block = proof.block
-            if block is not None:
-                arrived.append(block.index)
-                size += len(block.value)
-                if block.index in table_blocks:
-                    self._cancel_all(self.table.of_block(block.index))
-            if outstanding.on_end is not None:
-                outstanding.on_end(True)
-        if arrived:
-            peer.machine.source.refusals = 0
-            traffic = peer.link.traffic
-            traffic.blocks_received += len(arrived)
-            traffic.bytes_received += size
-            self.window.observe(size, len(arrived))
-            self._wishes.arrived(self.core.bitfield, arrived)
-        if bad is not None:
-            raise bad
-
-    def _finish(self, peer: Peer, outstanding: Outstanding) -> None:
-        self.table.finish(outstanding)
-        if outstanding.promised:
-            peer.machine.promises.settle(outstanding)
-
-    def _lost(self, outstanding: Outstanding) -> None:
-        """A request brought nothing: its block may be asked for again."""
-        self.table.excuse(outstanding)
-        if outstanding.block is not None:
-            self._wishes.rewind(outstanding.block)
-        if outstanding.on_end is not None:
-            outstanding.on_end(False)
-
-    def _refused(self, peer: Peer, outstanding: Outstanding) -> None:
-        self._finish(peer, outstanding)
-        machine = peer.machine
-        remote = machine.exchange.remote
-        if remote is not None and outstanding.want.fork == self.core.fork == remote.fork:
-            machine.source.refusals += 1
-            if outstanding.block is not None and len(machine.source.refused) < _REFUSED_KEPT:
-                machine.source.refused.add(outstanding.block)
-        if outstanding.want.upgrade is not None and remote is not None:
-            machine.refused_upgrade = (remote.fork, remote.length)
-        self._lost(outstanding)
-        self._notify()
-        self._poke_all()
-
-    def _cancel_all(self, requests: list[Outstanding]) -> None:
-        for outstanding in requests:
-            is_due = not outstanding.arrived
-            self.table.cancel(outstanding)
-            peer = self._peers.get(outstanding.peer)
-            if peer is not None:
-                peer.machine.promises.settle(outstanding)
-                if is_due:
-                    peer.machine.send(MessageType.CANCEL, encode_cancel(outstanding.id))
-                peer.poke()
-
     # The core's events
 
     def on_head(self) -> None:
@@ -501,7 +271,7 @@ class Replicator:
         for peer in self._peers.values():
             peer.machine.exchange.own_changed(own)
             peer.poke()
-        self._notify()
+        self.changed()
 
     def on_blocks(self, start: int, count: int) -> None:
         """Blocks came to be held, durably: tell the peers."""
@@ -509,12 +279,12 @@ class Replicator:
         for peer in self._peers.values():
             peer.machine.announce(start, start + count, own)
             peer.poke()
-        if self._wishes:
-            self._wishes.check(self.core.bitfield)
+        if self.wishes:
+            self.wishes.check(self.core.bitfield)
 
     def on_clear(self, start: int, count: int) -> None:
         """Blocks are held no longer."""
-        self._wishes.lost_blocks()
+        self.wishes.lost_blocks()
         for peer in self._peers.values():
             peer.machine.announce_drop(start, count)
             peer.poke()
@@ -523,18 +293,18 @@ class Replicator:
         """All past `length` is gone, and the fork is another."""
         gone = self._known_length - length
         self._known_length = self.core.length
-        self._wishes.lost_blocks()
+        self.wishes.lost_blocks()
         own = self.own_head()
         for peer in self._peers.values():
             peer.machine.announce_drop(length, gone)
             peer.machine.exchange.own_changed(own)
             peer.poke()
         logger.info("core %s: now fork %d, cut to %d", short(self.core.key), fork, length)
-        self._notify()
+        self.changed()
 
     def on_conflict(self) -> None:
         """The core is frozen: nobody is served or asked any more."""
-        self._wishes.fail(UnavailableError("the core was signed twice", code="CONFLICT"))
+        self.wishes.fail(UnavailableError("the core was signed twice", code="CONFLICT"))
         for peer in list(self._peers.values()):
             peer.close()
 
@@ -554,8 +324,8 @@ class Replicator:
 
     def set_finding(self, searches: int) -> None:
         """How many searches for peers are under way."""
-        self.finding = searches
-        self._notify()
+        self._finding = searches
+        self.changed()
 
     async def fetch(self, index: int) -> None:
         """Return once block `index` is held."""
@@ -573,25 +343,25 @@ class Replicator:
             if core.failure is not None:
                 raise core.failure
             done: asyncio.Future[None] = self._loop.create_future()
-            wish = self._wishes.add(start, end, _resolver(done), urgent=urgent)
+            wish = self.wishes.add(start, end, _resolver(done), urgent=urgent)
             self._reopen()
-            self._poke_all()
+            self.poke_all()
             try:
                 await done
             finally:
                 if not done.done() or done.cancelled():
-                    self._wishes.remove(wish)
+                    self.wishes.remove(wish)
                     self._cancel_unwanted(wish)
 
     def _cancel_unwanted(self, wish: Wish) -> None:
         """A reader gave up: so do the requests that were only for it."""
-        self._cancel_all(
+        self.cancel(
             [
                 outstanding
                 for outstanding in self.table
                 if outstanding.block is not None
                 and wish.start <= outstanding.block < wish.end
-                and not self._wishes.covers(outstanding.block)
+                and not self.wishes.covers(outstanding.block)
             ]
         )
 
@@ -603,17 +373,17 @@ class Replicator:
         """
         before = self.core.head
         self._reopen()
-        self._poke_all()
+        self.poke_all()
         while self.core.head == before:
             if self.closed or not self._expects_news():
                 return False
-            searching = self.finding > 0
+            searching = self._finding > 0
             if not await self._change() and not searching:
                 return False
         return True
 
     def _expects_news(self) -> bool:
-        if self.finding and not any(p.machine.exchange.remote for p in self._peers.values()):
+        if self._finding and not any(p.machine.exchange.remote for p in self._peers.values()):
             return True
         if self.table.upgrade is not None:
             return True
@@ -648,7 +418,7 @@ class Replicator:
             peer = min(able, key=lambda peer: self.table.count(peer.number))
             tried.add(peer.number)
             done: asyncio.Future[bool] = self._loop.create_future()
-            outstanding = self._ask(peer, want)
+            outstanding = self.ask(peer, want)
             outstanding.on_end = _answerer(done)
             peer.poke()
             try:
@@ -656,7 +426,7 @@ class Replicator:
                     return
             finally:
                 if not done.done() or done.cancelled():
-                    self._cancel_all([outstanding])
+                    self.cancel([outstanding])
 
     def close(self) -> None:
         """End all channels; readers get UnavailableError."""
@@ -666,12 +436,12 @@ class Replicator:
         self.core.remove_listener(self)
         if self.core.fetcher is self:
             self.core.fetcher = None
-        self._wishes.fail(UnavailableError("the core is closed", code="SESSION_CLOSED"))
+        self.wishes.fail(UnavailableError("the core is closed", code="SESSION_CLOSED"))
         for peer in list(self._peers.values()):
             peer.close()
         self._links.clear()
         self._rejected.clear()
-        self._notify()
+        self.changed()
 
 
 def _resolver(done: "asyncio.Future[None]") -> Callable[[PearboxError | None], None]:

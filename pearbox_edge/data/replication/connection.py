@@ -163,7 +163,8 @@ class Peer:
             self._serving = True
             self.link.spawn(self._serve())
         self.flush()
-        if machine.exchange.is_idle(self._owner.own_head()) and not machine.inbox:
+        is_busy = self._serving or self._absorbing
+        if not is_busy and machine.exchange.is_idle(self._owner.own_head()):
             self.channel.close()
 
     def flush(self) -> None:

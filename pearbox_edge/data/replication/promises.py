@@ -7,6 +7,8 @@ the one it relies on waits for it.
 
 from .requests import Outstanding
 
+_NEAR = 4  # TUNING: of neighbouring blocks all but one in 16 have a promised node this near
+
 
 class Promises:
     """The nodes that the answers under way from one peer will bring, and which one brings each."""
@@ -16,18 +18,32 @@ class Promises:
     def __init__(self) -> None:
         self._nodes: dict[int, int] = {}
 
-    def shorten(self, outstanding: Outstanding, block: int, steps: int, *, alone: bool) -> int:
-        """How many steps to ask for when `steps` reach a stored node; notes what the answer brings.
+    def near(self, block: int) -> int | None:
+        """Steps up from a block to a promised node, if that is near; saves a look at the tree."""
+        nodes = self._nodes
+        node = 2 * block
+        for step in range(_NEAR):
+            if node in nodes:
+                return step
+            reach = ~node & (node + 1)
+            node = (node | reach) & ~(reach << 1)
+        return None
 
-        `alone`: the request must not rely on others (it may overtake them).
+    def shorten(self, outstanding: Outstanding, block: int, steps: int, *, alone: bool) -> int:
+        """How many steps to ask for when `steps` reach a stored or promised node.
+
+        Notes what the answer relies on and what it will bring. `alone`: it must rely on nothing,
+        because it may overtake the others and should not have to wait for them.
         """
         nodes = self._nodes
         promised = outstanding.promised
         node = 2 * block
-        for step in range(steps):
+        for step in range(steps + 1):
             if not alone and node in nodes:
                 outstanding.relies_on = nodes[node]
                 steps = step
+                break
+            if step == steps:
                 break
             reach = ~node & (node + 1)
             promised += (node, node ^ (reach << 1))

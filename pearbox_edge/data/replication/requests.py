@@ -22,7 +22,6 @@ class Outstanding:
     id: int
     peer: int
     want: ProofRequest
-    asked_at: float
     block: int | None = None
     promised: list[int] = field(default_factory=list)
     relies_on: int = 0
@@ -31,14 +30,15 @@ class Outstanding:
     on_end: Callable[[bool], None] | None = None
 
     def fits(self, proof: Proof) -> bool:
-        """Whether an answer is one to this request: the same parts, none that was not asked for."""
+        """Whether an answer is one to this request: what was asked, nothing that was not."""
         want = self.want
-        if proof.fork != want.fork:
+        if proof.manifest is not None and not want.manifest:
             return False
-        if proof.block is not None:
-            if want.block is None or proof.block.index != want.block.index:
-                return False
-        elif want.block is not None and proof.manifest is None:
+        if is_bare(proof):
+            return want.block is None  # all that a peer on another fork can give
+        if proof.fork != want.fork or (proof.block is None) != (want.block is None):
+            return False
+        if proof.block is not None and proof.block[0] != (want.block or (-1,))[0]:
             return False
         if proof.hash is not None and (want.hash is None or proof.hash.index != want.hash.index):
             return False
@@ -47,6 +47,11 @@ class Outstanding:
         ):
             return False
         return proof.upgrade is None or want.upgrade is not None
+
+
+def is_bare(proof: Proof) -> bool:
+    """Whether a proof brings nothing, or the manifest alone."""
+    return not (proof.block or proof.hash or proof.seek or proof.upgrade)
 
 
 class RequestTable:
@@ -90,18 +95,18 @@ class RequestTable:
         """How many requests one peer has yet to answer."""
         return self._counts.get(peer, 0)
 
-    def add(self, peer: int, want: ProofRequest, now: float) -> Outstanding:
+    def add(self, peer: int, want: ProofRequest) -> Outstanding:
         """Note a request to a peer, other than for a block; its number is fresh."""
-        outstanding = Outstanding(self._next_id, peer, want, now)
+        outstanding = Outstanding(self._next_id, peer, want)
         self._add(outstanding)
         if want.upgrade is not None:
             self.upgrade = outstanding
         return outstanding
 
-    def add_block(self, peer: int, block: int, fork: int, now: float) -> Outstanding:
+    def add_block(self, peer: int, block: int, fork: int) -> Outstanding:
         """Note a request for a block; the steps it needs are put into `want` before it leaves."""
         want = ProofRequest(fork, BlockRequest(block, 0))
-        outstanding = Outstanding(self._next_id, peer, want, now, block)
+        outstanding = Outstanding(self._next_id, peer, want, block)
         self._add(outstanding)
         self.blocks[block] = self.blocks.get(block, 0) + 1
         return outstanding

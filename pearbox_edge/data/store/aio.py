@@ -240,7 +240,7 @@ class _Shared:
     ) -> OpenCore:
         core = await Hypercore.open(self.storage, key=key, manifest=manifest, key_pair=key_pair)
         replicator = Replicator(core)
-        replicator.finding = self._finding
+        replicator.set_finding(self._finding)
         entry = OpenCore(core, replicator)
         self._cores.add(entry)
         for link in self.links:
