@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.drives import fetch, numbered, share, snapshot, write
+from tests.kit.copying import fetch, numbered, share, snapshot, write
 
 pytestmark = [
     pytest.mark.faults,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.drives import Side, fetch, share, snapshot, write
+from tests.kit.copying import Side, fetch, share, snapshot, write
 from tests.kit.proxy import Proxy
 
 pytestmark = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.drives import PAIRS, Side, copy, fetch, numbered, share, snapshot, write
+from tests.kit.copying import PAIRS, Side, copy, fetch, numbered, share, snapshot, write
 from tests.kit.peers import JsPeer
 
 pytestmark = [

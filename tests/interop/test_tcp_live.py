@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.drives import fetch, next_version, numbered, share, snapshot, write
+from tests.kit.copying import fetch, next_version, numbered, share, snapshot, write
 from tests.kit.peers import Event, JsPeer, Peer
 
 pytestmark = [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.drives import snapshot, write
+from tests.kit.copying import snapshot, write
 from tests.kit.peers import REPOSITORY, Event, OurPeer, Peer
 from tests.lab.netlab import Host, Lan, Link
 
