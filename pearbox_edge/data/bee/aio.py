@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from pearbox_edge.data.core import Hypercore
-from pearbox_edge.errors import PeerError, UnavailableError
+from pearbox_edge.errors import PeerError, StorageError, UnavailableError
 from pearbox_edge.logs import short
 
 from .messages import Node, decode_node
@@ -15,6 +16,9 @@ from .source import NodeCache, Walk
 from .views import Pin
 
 T = TypeVar("T")
+
+_locks: WeakKeyDictionary[Hypercore, asyncio.Lock] = WeakKeyDictionary()
+"""One writer for each core, however many bees are made on it."""
 
 READ_SIZE = 4 << 20
 """TUNING: bytes read ahead in one go; usual blocks are 200 bytes, a stranger's up to 15 MiB."""
@@ -39,7 +43,7 @@ class NodeLoader:
         self.core = core
         self.nodes = NodeCache()
         self.cuts = Cuts()
-        self.lock = asyncio.Lock()
+        self.lock = _locks.setdefault(core, asyncio.Lock())
         self.closed = False
         self._changes: set[Change] = set()
         self._fetches: dict[int, asyncio.Task[None]] = {}
@@ -109,6 +113,8 @@ class NodeLoader:
         first = wanted[0]
         has = self.core.has
         if wait:
+            if not has(first):
+                self._fetch_ahead([first])
             self._fetch_ahead([seq for seq in wanted[1:] if not has(seq)])
         elif not has(first):
             raise UnavailableError(f"block {first} is not held here", code="BLOCK_NOT_AVAILABLE")
@@ -149,7 +155,7 @@ class NodeLoader:
     async def _fetch_run(self, start: int, end: int) -> None:
         """Get a run held; who then needs a block of it hears why it is not."""
         try:
-            with suppress(UnavailableError):
+            with suppress(UnavailableError, PeerError, StorageError):
                 await self.core.download(start, end)
         finally:
             for seq in range(start, end):

@@ -142,7 +142,11 @@ class Hyperbee:
                     continue
                 differs = fork != self.core.fork
                 if not differs:
-                    async for _ in now.diff(before, bounds, limit=1):
+                    try:
+                        async for _ in now.diff(before, bounds, limit=1):
+                            differs = True
+                    except UnavailableError:
+                        # Cut meanwhile, or nobody can send it now: what changed cannot be told.
                         differs = True
                 if differs:
                     yield now, before

@@ -153,10 +153,10 @@ class BeeView:
         walk = DiffWalk(
             self._blocks.nodes, self.version, other.version, bounds.within(self._prefix)
         )
-        newer = self._pin if self.version >= other.version else other._pin  # noqa: SLF001
+        both = _BothPins(self._pin, other._pin)  # noqa: SLF001
         while not walk.ended and limit != 0:
             size = PAGE if limit is None else min(PAGE, limit)
-            changes = await self._blocks.run(walk.page(size), newer, wait=True, timeout=None)
+            changes = await self._blocks.run(walk.page(size), both, wait=True, timeout=None)
             if limit is not None:
                 limit -= len(changes)
             for left, right in changes:
@@ -183,3 +183,16 @@ class BeeView:
 
     def _entry(self, node: Node) -> BeeEntry:
         return BeeEntry(node.seq, node.key[len(self._prefix) :], node.value)
+
+
+class _BothPins:
+    """Two versions held fast together."""
+
+    def __init__(self, one: Pin, other: Pin) -> None:
+        self._pins = (one, other)
+        self.version = max(one.version, other.version)
+
+    def check(self) -> None:
+        """Raise if a truncation took either version away."""
+        for pin in self._pins:
+            pin.check()

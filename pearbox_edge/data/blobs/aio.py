@@ -215,17 +215,19 @@ class Hyperblobs:
         return self.core.storage.data_file(self._core_id)
 
     def _holds(self, blob: BlobId) -> bool:
-        return blob.block_end <= self.core.length and (
-            blob.block_length == 0 or self.core.has(blob.block_offset, blob.block_end)
+        if not blob.block_length:
+            return True
+        return blob.block_end <= self.core.length and self.core.has(
+            blob.block_offset, blob.block_end
         )
 
     async def _arrive(self, blob: BlobId) -> None:
         """See that the core is long enough for a blob; its head may lag behind the entry's."""
         if blob.byte_length > blob.block_length * MAX_BLOCK_SIZE:
             raise self._named(PeerError("a blob id of more bytes than its blocks can hold"))
-        if blob.block_end > self.core.length:
+        if blob.block_length and blob.block_end > self.core.length:
             await self.core.update()
-        if blob.block_end > self.core.length:
+        if blob.block_length and blob.block_end > self.core.length:
             if self.core.writable:
                 raise self._named(PeerError("a blob id past the end of the blobs"))
             raise UnavailableError(

@@ -59,7 +59,7 @@ class Hyperdrive(DriveReader):
             # The header names no blobs: an empty metadata message, as upstream writes it.
             self._bee = Hyperbee(core, metadata=Metadata())
             self._files = self._bee.sub(_FILES)
-        if core.writable or core.has(0):
+        if core.has(0) or (core.writable and core.length == 0):
             await self.get_blobs()
         return self
 
