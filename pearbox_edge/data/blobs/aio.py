@@ -115,6 +115,7 @@ class Hyperblobs:
 
         InputError above MAX_GET_SIZE: read those in parts.
         """
+        await self._arrive(blob)
         size = await self.byte_length(blob) - start
         if min(size, size if length is None else length) > MAX_GET_SIZE:
             raise InputError(f"{size} bytes are too many to read at once")
@@ -248,11 +249,11 @@ class Hyperblobs:
         place = (blob.block_offset, 0)
         if start:
             place = await self.core.seek(blob.byte_offset + start)
-        last = blob.block_end
+        end = None
         if size < rest:
-            last = (await self.core.seek(blob.byte_offset + start + size - 1))[0] + 1
-        async with self._ahead([(place[0], min(last, blob.block_end))]):
-            async for parts in read_plain(self.core, blob, place, size, to_end=size == rest):
+            end = (await self.core.seek(blob.byte_offset + start + size - 1))[0] + 1
+        async with self._ahead([(place[0], min(end or blob.block_end, blob.block_end))]):
+            async for parts in read_plain(self.core, blob, place, size, end):
                 yield parts
 
     async def _read_map(

@@ -56,16 +56,22 @@ async def read_runs(
 
 
 async def read_plain(
-    core: BlockSource, blob: BlobId, place: tuple[int, int], length: int, *, to_end: bool
+    core: BlockSource,
+    blob: BlobId,
+    place: tuple[int, int],
+    length: int,
+    end: int | None = None,
 ) -> AsyncIterator[list[Buffer]]:
     """`length` bytes from byte `place[1]` of block `place[0]` on, as lists of buffers.
 
-    PeerError if the blocks of the blob hold fewer (or, reading `to_end`, more) than its id says.
+    end: the block after the one with the last byte; None reads to the end of the blob.
+    PeerError if the blocks hold fewer (or, to the end of the blob, more) bytes than its id says.
     """
     first, skip = place
-    if not blob.block_offset <= first < max(blob.block_end, blob.block_offset + 1):
+    stop = blob.block_end if end is None else end
+    if blob.block_length and not blob.block_offset <= first < stop <= blob.block_end:
         raise PeerError("a blob id whose bytes lie outside its blocks")
-    async for _, blocks in read_runs(core, first, blob.block_end):
+    async for _, blocks in read_runs(core, first, stop):
         parts: list[Buffer] = []
         for block in blocks:
             part: Buffer = block
@@ -73,18 +79,14 @@ async def read_plain(
                 part = memoryview(block)[skip:]
                 skip = 0
             if len(part) > length:
-                if to_end:
+                if end is None:
                     raise PeerError("a blob id that says less than its blocks hold")
                 part = memoryview(part)[:length]
             length -= len(part)
             if part:
                 parts.append(part)
-            if not length and not to_end:
-                break
         if parts:
             yield parts
-        if not length and not to_end:
-            return
     if length:
         raise PeerError("a blob id that says more than its blocks hold")
 
