@@ -10,10 +10,13 @@ def short(key: bytes) -> str:
 
 
 def set_up(*, debug: bool = False) -> None:
-    """Send logs to standard error: warnings by default, everything with `debug`."""
+    """Send everything to standard error with `debug`, else nothing.
+
+    A command tells its own failure in one line; a log beside it would be a second one.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("pearbox_edge")
     root.handlers[:] = [handler]
-    root.setLevel(logging.DEBUG if debug else logging.WARNING)
+    root.setLevel(logging.DEBUG if debug else logging.CRITICAL + 1)
     root.propagate = False

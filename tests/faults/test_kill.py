@@ -48,8 +48,10 @@ async def test_a_killed_fetch_goes_on_where_it_was(side: Side, tmp_path: Path) -
                 done = await fetcher.wait_exit()
             again = line.passed - before
     assert snapshot(out) == snapshot(folder)
-    assert done["fetched_bytes"] <= SIZE - before + 2 * MIB
-    assert again <= SIZE - before + 2 * MIB
+    # A Node sharer answers a whole window in one message, which counts only when it is whole.
+    cut = (2 if side == "ours" else 8) * MIB
+    assert done["fetched_bytes"] <= SIZE - before + cut
+    assert again <= SIZE - before + cut
 
 
 async def test_a_fetch_killed_in_full_flight_loses_little(tmp_path: Path) -> None:
