@@ -60,7 +60,11 @@ class Hyperdrive(DriveReader):
             self._bee = Hyperbee(core, metadata=Metadata())
             self._files = self._bee.sub(_FILES)
         if core.has(0) or (core.writable and core.length == 0):
-            await self.get_blobs()
+            try:
+                await self.get_blobs()
+            except BaseException:
+                await self.close()
+                raise
         return self
 
     async def close(self) -> None:
@@ -131,6 +135,8 @@ class Hyperdrive(DriveReader):
         bee = self.bee
         header_feed = await self._content_feed(timeout)
         async with self._opening:
+            if self._bee is not bee:
+                raise UnavailableError("the drive was closed", code="SESSION_CLOSED")
             if self._blobs is None:
                 self._blobs = Hyperblobs(await self._open_blobs(bee.core, header_feed))
             return self._blobs

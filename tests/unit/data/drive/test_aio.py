@@ -267,8 +267,11 @@ async def test_a_core_that_is_no_drive_is_refused_when_opened() -> None:
     await core.append([b"something else"])
     await core.close()
     async with Corestore(storage, primary_key=PRIMARY_KEY) as store:
+        drive = Hyperdrive(store, core.key)
         with pytest.raises(PeerError, match=core.key[:4].hex()):
-            await Hyperdrive(store, core.key).open()
+            await drive.open()
+        with pytest.raises(UsageError):
+            await drive.get_blobs()
 
 
 paths = st.sampled_from(["/a", "/a/b", "/c", "/ä", "/c/d/e"])
