@@ -104,6 +104,8 @@ class DriveFetch:
     # Which version, which entries.
 
     async def _run(self, version: int | None) -> Fetched:
+        with await asyncio.to_thread(Destination, self._destination):
+            pass  # before anything is fetched for a place that cannot be written
         await self._reach(version)
         view = self.drive.snapshot() if version is None else self.drive.checkout(version)
         await self.drive.core.download(0, view.version)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Self
 
-from pearbox_edge.errors import StorageError
+from pearbox_edge.errors import InputError, StorageError
 from pearbox_edge.wire import Buffer
 
 from .blob import Blob, copy_bytes, equal_bytes
@@ -32,10 +32,13 @@ class Destination:
     """
 
     def __init__(self, root: str) -> None:
+        """Make the folder if it is missing. InputError if it is something else."""
         self.root = root
         try:
             os.makedirs(root, exist_ok=True)
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError(f"{printable(root)} is not a folder: choose another DEST") from error
         except OSError as error:
             raise _storage_error(root, error) from error
         self._folders: OrderedDict[tuple[str, ...], int] = OrderedDict()

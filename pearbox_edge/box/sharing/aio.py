@@ -186,6 +186,9 @@ class FolderShare:
                     await batch.delete(path)
                     self._count(known[path], None)
             await self._remember(dict.fromkeys(plan.gone))
+        if self.drive.core.length == 0:
+            # An empty drive has no head to prove; taking away what is not there writes its header.
+            await self.drive.delete("/nothing")
         changed += len(plan.links)
         version = self.drive.version
         return Imported(self._files, self._bytes, changed, len(plan.gone), version)
