@@ -71,6 +71,12 @@ def stream_pair(name: bytes = b"") -> tuple[MemoryStream, MemoryStream]:
     return one, two
 
 
+async def settle(turns: int = 60) -> None:
+    """Let everything that can happen without time passing happen."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
 def make_store(seed: int, storage: MemoryStorage | None = None) -> Corestore:
     """A store with a known primary key."""
     return Corestore(storage or MemoryStorage(), primary_key=bytes([seed]) * 32)
@@ -87,6 +93,7 @@ async def connected(
         for store, stream in zip((one, two), streams, strict=True)
     ]
     try:
+        await asyncio.sleep(0)
         yield streams
     finally:
         streams[0].abort()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 
 from pearbox_edge.data.core import Hypercore, ProofRequest
@@ -13,7 +13,7 @@ from pearbox_edge.net.mux import Mux
 
 from .asking import Asker
 from .connection import Peer
-from .link import Traffic
+from .link import Traffic, Work
 from .ranges import Wish
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class StreamLink:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self.spawn(self._watch())
+                self.spawn(self._watch)
                 try:
                     await self.mux.run()
                 except UnavailableError as error:
@@ -91,18 +91,17 @@ class StreamLink:
         """Send what is queued and end the stream; `run` returns then."""
         await self.mux.close()
 
-    def spawn(self, work: Coroutine[object, object, None]) -> None:
+    def spawn(self, work: Work) -> None:
         """Run something until it ends or the stream does; a PeerError destroys the stream."""
         if self._group is None or self.closed:
-            work.close()
             return
         task = self._group.create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guard(self, work: Coroutine[object, object, None]) -> None:
+    async def _guard(self, work: Work) -> None:
         try:
-            await work
+            await work()
         except UnavailableError as error:
             logger.debug("work for %s ended: %s", short(self.remote_public_key), error)
         except StorageError as error:

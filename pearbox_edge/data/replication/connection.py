@@ -149,19 +149,19 @@ class Peer:
             return
         if machine.exchange.checking is not None and not self._checking:
             self._checking = True
-            self.link.spawn(self._check_upgrade())
+            self.link.spawn(self._check_upgrade)
         machine.say_head()
         if machine.news:
             machine.news = False
             self._owner.heard(self)
         if machine.has_answers and not self._absorbing:
             self._absorbing = True
-            self.link.spawn(self._absorb())
+            self.link.spawn(self._absorb)
         elif not self._absorbing:
             self._owner.fill(self)
         if machine.inbox and not self._serving:
             self._serving = True
-            self.link.spawn(self._serve())
+            self.link.spawn(self._serve)
         self.flush()
         is_busy = self._serving or self._absorbing
         if not is_busy and machine.exchange.is_idle(self._owner.own_head()):

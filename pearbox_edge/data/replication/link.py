@@ -8,6 +8,9 @@ from pearbox_edge.ids import PublicKey
 from pearbox_edge.net.mux import Channel, ChannelHandler
 from pearbox_edge.wire import Buffer
 
+Work = Callable[[], Coroutine[object, object, None]]
+"""Something to run in a task of the stream; it is made only when the task begins."""
+
 
 @dataclass(slots=True)
 class Traffic:
@@ -73,7 +76,7 @@ class Link(Protocol):
     def remote_public_key(self) -> PublicKey:
         """Who is at the other end."""
 
-    def spawn(self, work: Coroutine[object, object, None]) -> None:
+    def spawn(self, work: Work) -> None:
         """Run something until it ends or the stream does; a PeerError destroys the stream."""
 
     def fail(self, error: Exception) -> None:

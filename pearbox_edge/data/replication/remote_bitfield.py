@@ -141,16 +141,6 @@ class RemoteBitfield:
                 self._page(number)[place : place + size] = piece
             at += size
 
-    def truncate(self, length: int) -> None:
-        """Nothing from `length` on counts any more."""
-        self.contiguous = min(self.contiguous, length)
-        kept = [
-            (low, min(high, length)) for low, high in zip(self._starts, self._ends, strict=True)
-        ]
-        self._starts = [low for low, high in kept if low < high]
-        self._ends = [high for low, high in kept if low < high]
-        self._fill(length, (max(self._pages, default=0) + 1) * PAGE_BITS, held=False)
-
     def _absorb(self) -> None:
         """Forget what now lies below `contiguous`."""
         while self._starts and self._starts[0] <= self.contiguous:

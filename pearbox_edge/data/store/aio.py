@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from pearbox_edge.crypto import KeyPair, discovery_key
-from pearbox_edge.data.core import Hypercore, Manifest
+from pearbox_edge.data.core import Hypercore, Manifest, Proof
 from pearbox_edge.data.replication import PROTOCOL, Replicator, StreamLink, Traffic
 from pearbox_edge.data.storage import Storage
 from pearbox_edge.errors import UnavailableError, UsageError
@@ -208,7 +208,7 @@ class _Shared:
             self._primary_key = stored
         elif stored != self._primary_key:
             await self.storage.set_values({_PRIMARY_KEY: self._primary_key})
-        self._sweeper = asyncio.create_task(self._sweep(), name="corestore sweep")
+        self._sweeper = asyncio.create_task(self._sweep_forever(), name="corestore sweep")
 
     async def get(
         self,
@@ -224,6 +224,8 @@ class _Shared:
             if entry is None:
                 entry = await self._open(key, manifest, key_pair)
             core = entry.core.session()
+            if manifest is not None and core.manifest is None:
+                await core.accept_many([Proof(core.fork, manifest=manifest)])
             if key_pair is not None and core.key_pair is None:
                 core.key_pair = key_pair
             if encryption is not None and not core.encrypted:
@@ -302,12 +304,16 @@ class _Shared:
 
     # The end
 
-    async def _sweep(self) -> None:
+    async def _sweep_forever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            for entry in self._cores.sweep(loop.time()):
-                await self._close_core(entry)
+            await self.sweep(loop.time())
+
+    async def sweep(self, now: float) -> None:
+        """Close the cores that nobody has needed for a while."""
+        for entry in self._cores.sweep(now):
+            await self._close_core(entry)
 
     async def _close_core(self, entry: OpenCore) -> None:
         async with self._lock:
