@@ -48,6 +48,8 @@ class Answers:
         self.proven = ProvenHosts()
         self.refused = 0
         """Questions not answered because of a cap."""
+        self.challenges = 0
+        """Pings sent because an answer was too large for an address that may be forged."""
         self._state = state
         self._on_down_hint = on_down_hint
         rate = state.options.max_requests_per_second
@@ -179,6 +181,7 @@ class Answers:
         """Ask for a sign of life before sending so much."""
         if self._held.hold(to, socket, data):
             return
+        self.challenges += 1
 
         def pong(_reply: Reply) -> None:
             held = self._held.release(to)

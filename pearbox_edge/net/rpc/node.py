@@ -143,6 +143,7 @@ class RpcNodeMachine:
             "retries": requests.retries,
             "strays": requests.strays,
             "malformed": self.malformed,
+            "challenges": self._answers.challenges,
             "refused": self._answers.refused + self._state.contacts.refused,
             "pending": len(requests),
             "queries": len(self._queries),
