@@ -16,7 +16,7 @@ values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-1e15, 1e15)
     | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
@@ -28,6 +28,15 @@ values = st.recursive(
 @given(values)
 def test_what_is_written_is_read_again(value: Json) -> None:
     assert parse(stringify(value).encode()) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_any_number_is_read_as_the_same_number(number: float) -> None:
+    # A large one is read as a whole number of other digits, which stands for the same float.
+    found = parse(stringify(number).encode())
+    assert isinstance(found, int | float)
+    assert float(found) == number
+    assert stringify(found) == stringify(number)
 
 
 @given(st.binary(max_size=20) | st.text(max_size=20).map(str.encode))
