@@ -2,15 +2,23 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from pearbox_edge.crypto import hash_512
+from pearbox_edge.data.core import Hypercore
+from pearbox_edge.data.replication import PROTOCOL, capability
+from pearbox_edge.data.replication import messages as m
+from pearbox_edge.data.replication.messages import MessageType
 from pearbox_edge.data.storage import MemoryStorage
 from pearbox_edge.data.store import Corestore
 from pearbox_edge.errors import PearboxError
-from pearbox_edge.ids import PublicKey
+from pearbox_edge.ids import CoreKey, PublicKey
+from pearbox_edge.net.mux import Channel, Mux
 from pearbox_edge.net.stream import Message
+
+BLOCKS = [bytes([i % 251]) * (1 + 37 * i % 400) for i in range(300)]
+"""Blocks of many sizes."""
 
 
 class MemoryStream:
@@ -101,3 +109,99 @@ async def connected(
     for result in results:
         if isinstance(result, PearboxError):
             raise result
+
+
+async def filled(store: Corestore, blocks: list[bytes], name: str = "db") -> Hypercore:
+    """A core of a store with these blocks."""
+    core = await store.get(name)
+    await core.append(blocks)
+    return core
+
+
+async def copy_of(store: Corestore, core: Hypercore) -> Hypercore:
+    """The same core in another store, empty at first."""
+    return await store.get(key=core.key)
+
+
+class SilentPeer:
+    """A peer that claims blocks, notes what it is told, and answers as a test says."""
+
+    def __init__(self, answer: Callable[[m.Request], bytes | None], length: int) -> None:
+        self.requests: list[m.Request] = []
+        self.cancels: list[int] = []
+        self.refused: list[m.NoData] = []
+        self.refused_twice = asyncio.Event()
+        self.said: list[object] = []
+        self.channel: Channel
+        self.replicating: asyncio.Future[None]
+        self._answer = answer
+        self._length = length
+
+    def on_open(self, handshake: memoryview) -> None:
+        sync = m.Sync(0, self._length, self._length)
+        self.channel.send(MessageType.SYNC, m.encode_sync(sync))
+        if self._length:
+            self.channel.send(MessageType.RANGE, m.encode_range(m.Range(0, self._length)))
+
+    def on_message(self, type: int, body: memoryview) -> None:  # noqa: A002 -- the wire's word
+        match type:
+            case MessageType.REQUEST:
+                request = m.decode_request(body)
+                self.requests.append(request)
+                answer = self._answer(request)
+                if answer is not None:
+                    is_data = len(answer) > 4
+                    kind = MessageType.DATA if is_data else MessageType.NO_DATA
+                    self.channel.send(kind, answer)
+            case MessageType.CANCEL:
+                self.cancels.append(m.decode_cancel(body))
+            case MessageType.NO_DATA:
+                self.refused.append(m.decode_no_data(body))
+                if len(self.refused) == 2:
+                    self.refused_twice.set()
+            case MessageType.RANGE:
+                self.said.append(m.decode_range(body))
+            case MessageType.BITFIELD:
+                start, words = m.decode_bitfield(body)
+                self.said.append(m.BitfieldMessage(start, bytes(words)))
+            case _:
+                pass
+
+    def on_close(self) -> None:
+        pass
+
+
+class silent_peer:
+    """Connect a SilentPeer to a store for the time of a block."""
+
+    def __init__(
+        self,
+        store: Corestore,
+        key: CoreKey,
+        *,
+        length: int,
+        answer: Callable[[m.Request], bytes | None] = lambda request: None,
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._peer = SilentPeer(answer, length)
+        self._tasks: list[asyncio.Future[None]] = []
+
+    async def __aenter__(self) -> SilentPeer:
+        theirs, ours = stream_pair(b"silent")
+        peer = self._peer
+        mux = Mux(theirs)
+        proof = capability(self._key, theirs.handshake_hash, is_initiator=True)
+        entry = await self._store.get(key=self._key)
+        peer.channel = mux.open(
+            PROTOCOL, entry.discovery_key, peer, handshake=m.encode_handshake(m.Handshake(proof))
+        )
+        await entry.close()
+        peer.replicating = asyncio.ensure_future(self._store.replicate(ours))
+        self._tasks = [asyncio.ensure_future(mux.run()), peer.replicating]
+        self._stream = theirs
+        return peer
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stream.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
