@@ -116,6 +116,15 @@ class FaultyStorage:
     async def nodes(self, core_id: int, indices: Sequence[int]) -> dict[int, TreeNode]:
         return await self._run("nodes", lambda: self.inner.nodes(core_id, indices))
 
+    async def nodes_from(self, core_id: int, first: int, limit: int) -> list[TreeNode]:
+        return await self._run("nodes_from", lambda: self.inner.nodes_from(core_id, first, limit))
+
+    async def data_size(self, core_id: int) -> int:
+        return await self._run("data_size", lambda: self.inner.data_size(core_id))
+
+    async def check(self) -> list[str]:
+        return await self._run("check", self.inner.check)
+
     async def pages(self, core_id: int) -> dict[int, bytes]:
         return await self._run("pages", lambda: self.inner.pages(core_id))
 

@@ -115,6 +115,27 @@ class Database:
         )
         return {row[0]: TreeNode(*row) for row in rows}
 
+    async def nodes_from(self, core_id: int, first: int, limit: int) -> list[TreeNode]:
+        """The next tree nodes from a number on."""
+        rows = await self._fetch(
+            "SELECT node_index, size, hash FROM nodes WHERE core_id = ? AND node_index >= ?"
+            " ORDER BY node_index LIMIT ?",
+            core_id,
+            first,
+            limit,
+        )
+        return [TreeNode(*row) for row in rows]
+
+    async def check(self) -> list[str]:
+        """What SQLite finds wrong with its own pages and tables."""
+        try:
+            rows = await self._fetch("PRAGMA integrity_check")
+        except StorageError as error:
+            if error.code != "STORAGE_DAMAGED":
+                raise
+            return [str(error)]
+        return [str(line) for (line,) in rows if line != "ok"]
+
     async def pages(self, core_id: int) -> dict[int, bytes]:
         """All bitfield pages with a bit set, at their full size."""
         rows = await self._fetch("SELECT page, bits FROM pages WHERE core_id = ?", core_id)

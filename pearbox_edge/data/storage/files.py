@@ -141,6 +141,14 @@ class DataFiles:
                     found.append(BlockWrite(offset, data))
         return found
 
+    def size(self, core: DiscoveryKey) -> int:
+        """Where the file ends; 0 if there is none."""
+        with self._errors(core):
+            try:
+                return self.path(core).stat().st_size
+            except FileNotFoundError:
+                return 0
+
     def punch(self, core: DiscoveryKey, offset: int, size: int) -> None:
         """Give the disk space of a range back, where the filesystem can; else leave it."""
         with self._errors(core), suppress(FileNotFoundError), self._open(core) as handle:

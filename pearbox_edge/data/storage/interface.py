@@ -69,6 +69,8 @@ class Changeset:
     then `cleared` ranges give their disk space back (what they read as afterwards is unspecified).
     `truncate_to` (in blocks) drops nodes and bits past that length before `nodes` and `pages`
     apply; it needs a `head`, and afterwards the block bytes end at `head.byte_length`.
+    `dropped` are ranges of node numbers (first, past the last) whose nodes go before `nodes` apply;
+    block bytes stay.
     `pages` holds whole bitfield pages (PAGE_BITS / 8 bytes; bit i of byte b is block
     page * PAGE_BITS + 8 * b + i) as they are after the step.
     """
@@ -81,6 +83,7 @@ class Changeset:
     contiguous_length: int | None = None
     manifest: bytes | None = None
     truncate_to: int | None = None
+    dropped: list[tuple[int, int]] = field(default_factory=list)
     cleared: list[ByteRange] = field(default_factory=list)
     user_data: dict[str, bytes | None] = field(default_factory=dict)
 
@@ -113,6 +116,10 @@ class Storage(Protocol):
         """The tree nodes held among `indices`; those not held are absent."""
         ...
 
+    async def nodes_from(self, core_id: int, first: int, limit: int) -> list[TreeNode]:
+        """The first `limit` tree nodes held that are numbered `first` or more, by number."""
+        ...
+
     async def pages(self, core_id: int) -> dict[int, bytes]:
         """All bitfield pages of a core that have a bit set, by page number."""
         ...
@@ -123,6 +130,14 @@ class Storage(Protocol):
 
     async def read_many(self, core_id: int, ranges: Sequence[ByteRange]) -> list[bytes]:
         """Several reads in one go, in the order given."""
+        ...
+
+    async def data_size(self, core_id: int) -> int:
+        """Where the block bytes of a core end now, whoever wrote them; 0 if there are none."""
+        ...
+
+    async def check(self) -> list[str]:
+        """What is wrong with the tables themselves, a line each; reads all of them."""
         ...
 
     def data_file(self, core_id: int) -> str | None:

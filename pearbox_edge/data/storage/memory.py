@@ -118,6 +118,11 @@ class MemoryStorage:
         held = self._core(core_id).nodes
         return {index: held[index] for index in indices if index in held}
 
+    async def nodes_from(self, core_id: int, first: int, limit: int) -> list[TreeNode]:
+        """The first `limit` tree nodes held that are numbered `first` or more, by number."""
+        held = self._core(core_id).nodes
+        return [held[index] for index in sorted(i for i in held if i >= first)[:limit]]
+
     async def pages(self, core_id: int) -> dict[int, bytes]:
         """All bitfield pages of a core that have a bit set, by page number."""
         return dict(self._core(core_id).pages)
@@ -134,6 +139,14 @@ class MemoryStorage:
             check_range(byte_offset, size)
         return [data.read(byte_offset, size) for byte_offset, size in ranges]
 
+    async def data_size(self, core_id: int) -> int:
+        """Where the block bytes of a core end now."""
+        return self._core(core_id).data.size
+
+    async def check(self) -> list[str]:
+        """Nothing: there are no tables that could be damaged."""
+        return []
+
     def data_file(self, core_id: int) -> str | None:
         """None: the bytes are in no file."""
         self._core(core_id)
@@ -145,6 +158,9 @@ class MemoryStorage:
         core = self._core(changeset.core_id)
         if changeset.truncate_to is not None:
             self._truncate(core, changeset.truncate_to)
+        for low, high in changeset.dropped:
+            for index in [index for index in core.nodes if low <= index < high]:
+                del core.nodes[index]
         for byte_offset, data in changeset.blocks:
             core.data.write(byte_offset, data)
         core.nodes.update((node.index, node) for node in changeset.nodes)

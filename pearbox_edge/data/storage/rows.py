@@ -11,6 +11,7 @@ from .interface import Changeset
 _Values = tuple[int | bytes | None, ...]
 
 _PUT_NODE = "INSERT OR REPLACE INTO nodes (core_id, node_index, size, hash) VALUES (?, ?, ?, ?)"
+_DROP_NODES = "DELETE FROM nodes WHERE core_id = ? AND node_index >= ? AND node_index < ?"
 PUT_PAGE = "INSERT OR REPLACE INTO pages (core_id, page, bits) VALUES (?, ?, ?)"
 _DROP_PAGE = "DELETE FROM pages WHERE core_id = ? AND page = ?"
 _PUT_USER = "INSERT OR REPLACE INTO user_data (core_id, name, value) VALUES (?, ?, ?)"
@@ -29,6 +30,7 @@ class Rows:
     """The rows of a group of steps; where two steps touch the same row, the later one counts."""
 
     truncated: list[tuple[int, int]] = field(default_factory=list)
+    dropped: list[_Values] = field(default_factory=list)
     chores: list[Chore] = field(default_factory=list)
     _nodes: list[_Values] = field(default_factory=list)
     _pages: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -36,8 +38,9 @@ class Rows:
     _cores: dict[int, dict[str, int | bytes]] = field(default_factory=dict)
 
     def add(self, discovery_key: DiscoveryKey, changeset: Changeset) -> None:
-        """Take one step in; a step that truncates must be the only one of its core."""
+        """Take one step in; a step that truncates or drops must be the only one of its core."""
         core_id, head = changeset.core_id, changeset.head
+        self.dropped += [(core_id, low, high) for low, high in changeset.dropped]
         self._nodes += [(core_id, index, size, bytes(h)) for index, size, h in changeset.nodes]
         for page, bits in changeset.pages.items():
             # Most cores are small: a page of 4 KiB would outweigh their other rows together.
@@ -64,6 +67,7 @@ class Rows:
         """Each statement with all its values, few in number: every one is a hop to a thread."""
         pages, users = self._pages.items(), self._user_data.items()
         every: tuple[tuple[str, list[_Values]], ...] = (
+            (_DROP_NODES, self.dropped),
             (_PUT_NODE, self._nodes),
             (PUT_PAGE, [(*place, bits) for place, bits in pages if bits]),
             (_DROP_PAGE, [place for place, bits in pages if not bits]),

@@ -26,6 +26,9 @@ def check_changeset(changeset: Changeset) -> None:
             raise UsageError(f"bitfield page {page} cannot be stored")
     for write in changeset.blocks:
         check_range(write.byte_offset, len(write.data))
+    for low, high in changeset.dropped:
+        if not 0 <= low <= high <= MAX_NUMBER:
+            raise UsageError(f"tree nodes {low} to {high} cannot be dropped")
     for cleared in changeset.cleared:
         check_range(cleared.byte_offset, cleared.size)
     numbers = [changeset.contiguous_length or 0, changeset.truncate_to or 0]
@@ -45,8 +48,8 @@ def check_range(byte_offset: int, size: int) -> None:
 
 
 def is_shrinking(changeset: Changeset) -> bool:
-    """Whether the step takes bytes away, so that no other step of its core may overlap it."""
-    return changeset.truncate_to is not None or bool(changeset.cleared)
+    """Whether the step takes something away, so that no other step of its core may overlap it."""
+    return changeset.truncate_to is not None or bool(changeset.cleared or changeset.dropped)
 
 
 def is_replacing(changeset: Changeset) -> bool:

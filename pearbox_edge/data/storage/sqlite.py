@@ -152,6 +152,11 @@ class SqliteStorage:
         self._core(core_id)
         return await self._database.nodes(core_id, indices)
 
+    async def nodes_from(self, core_id: int, first: int, limit: int) -> list[TreeNode]:
+        """The first `limit` tree nodes held that are numbered `first` or more, by number."""
+        self._core(core_id)
+        return await self._database.nodes_from(core_id, first, limit)
+
     async def pages(self, core_id: int) -> dict[int, bytes]:
         """All bitfield pages of a core that have a bit set, by page number."""
         self._core(core_id)
@@ -171,6 +176,15 @@ class SqliteStorage:
         if found is None:
             found = await self._thread(partial(self._files.read, core, ranges))
         return found
+
+    async def data_size(self, core_id: int) -> int:
+        """Where the block bytes of a core end now, whoever wrote them; 0 if there are none."""
+        return await self._thread(partial(self._files.size, self._core(core_id)))
+
+    async def check(self) -> list[str]:
+        """What is wrong with the tables themselves, a line each; reads all of them."""
+        self._check_open()
+        return await self._database.check()
 
     def data_file(self, core_id: int) -> str | None:
         """Path of the sparse file with the block bytes; it is made by the first write."""

@@ -385,6 +385,7 @@ async def test_a_changeset_that_makes_no_sense_changes_nothing(box: StorageBox) 
         Changeset(core.core_id, pages={0: b"short"}),
         Changeset(core.core_id, nodes=[TreeNode(0, 1, b"short")]),
         Changeset(core.core_id, nodes=[node(1 << 63)]),
+        Changeset(core.core_id, dropped=[(2, 1)]),
         Changeset(core.core_id, blocks=[BlockWrite(-1, b"x")]),
         Changeset(core.core_id, head=Head(1 << 63)),
     ):
@@ -438,3 +439,44 @@ async def test_only_a_storage_on_disk_names_a_data_file(box: StorageBox) -> None
     else:
         assert path is not None
         assert await asyncio.to_thread(Path(path).read_bytes) == b"\0\0\0abc"
+
+
+async def test_nodes_are_walked_in_order_and_in_pieces(box: StorageBox) -> None:
+    storage = await box.open()
+    core = await make(storage)
+    held = [node(index) for index in (0, 1, 2, 5, 9, 1 << 40)]
+    await storage.commit(Changeset(core.core_id, nodes=held[::-1]))
+    assert await storage.nodes_from(core.core_id, 0, 100) == held
+    assert await storage.nodes_from(core.core_id, 2, 2) == held[2:4]
+    assert await storage.nodes_from(core.core_id, (1 << 40) + 1, 2) == []
+
+
+async def test_dropped_nodes_are_gone_and_others_may_take_their_place(box: StorageBox) -> None:
+    storage = await box.open()
+    core = await make(storage)
+    steps = [
+        Changeset(core.core_id, blocks=[BlockWrite(0, b"abc")], nodes=[node(i) for i in range(9)]),
+        Changeset(core.core_id, dropped=[(2, 5), (7, 8)], nodes=[node(3, 7)]),
+        Changeset(core.core_id, nodes=[node(4, 8)]),
+    ]
+    await asyncio.gather(*map(storage.commit, steps))
+    storage = await box.reopen()
+    core = await find(storage)
+    found = await storage.nodes_from(core.core_id, 0, 100)
+    assert [n.index for n in found] == [0, 1, 3, 4, 5, 6, 8]
+    assert [n.size for n in found] == [1, 1, 7, 8, 1, 1, 1]
+    assert await storage.read(core.core_id, 0, 3) == b"abc"
+
+
+async def test_the_end_of_the_block_bytes_is_told(box: StorageBox) -> None:
+    storage = await box.open()
+    core = await make(storage)
+    assert await storage.data_size(core.core_id) == 0
+    await storage.commit(Changeset(core.core_id, blocks=[BlockWrite(3, b"abc")]))
+    assert await storage.data_size(core.core_id) == 6
+
+
+async def test_sound_tables_have_nothing_wrong(box: StorageBox) -> None:
+    storage = await box.open()
+    await make(storage)
+    assert await storage.check() == []
