@@ -18,7 +18,6 @@ F = TypeVar("F", bound=Replay)
 REPLAYS: dict[tuple[str, str], Replay] = {}
 
 NOT_BUILT_YET = {
-    "02-udx": "the swarm",
     "05-hyperdht": "the swarm",
     "06-hyperswarm": "the swarm",
     "07-protomux/relayMessages": "the swarm",

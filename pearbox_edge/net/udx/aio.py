@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, assert_never
@@ -11,6 +10,7 @@ from pearbox_edge.errors import UnavailableError, UsageError
 from pearbox_edge.wire import Buffer
 
 from .datagrams import Address, DatagramSocket
+from .finished import FinishedStreams
 from .mtu import OVERHEAD_IPV4, OVERHEAD_IPV6
 from .packet import DESTROY, END, HEADER_SIZE, ID_OFFSET, is_udx, is_uniform, readdress
 from .stream import Closed, Moved, RemoteEnded, UdxStreamMachine
@@ -23,8 +23,6 @@ WRITE_HIGH = 2 << 20  # TUNING unsent bytes above which drain() waits
 WRITE_LOW = 512 << 10  # TUNING until this few are left, so that the line never runs dry
 WRITE_LIMIT = 64 << 20  # TUNING a peer that reads nothing while we go on answering is dropped
 CLOSE_TIMEOUT = 5.0  # TUNING seconds that close() waits without any progress of theirs
-LINGER = 15.0  # TUNING seconds that a finished id is remembered: they resend their END for 13 s
-MAX_FINISHED = 1024  # TUNING finished ids remembered; the oldest go first
 
 _END = memoryview(b"")
 _NOWHERE: Address = ("", 0)
@@ -43,7 +41,7 @@ class Udx:
         self._offload = offload
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, UdxStream] = {}
-        self._finished: OrderedDict[int, tuple[float, bytes]] = OrderedDict()
+        self._finished = FinishedStreams()
         self._sockets: set[UdxSocket] = set()
 
     def bind(self, host: str, port: int = 0) -> "UdxSocket":
@@ -100,21 +98,11 @@ class Udx:
         if self._streams.get(stream.id) is stream:
             del self._streams[stream.id]
         if last_ack:
-            finished = self._finished
-            finished[stream.id] = (self._loop.time() + LINGER, last_ack)
-            while len(finished) > MAX_FINISHED:
-                finished.popitem(last=False)
+            self._finished.add(stream.id, last_ack, self._loop.time())
 
     def last_ack(self, id_: int) -> bytes | None:
         """What to answer the END of a stream that is over."""
-        found = self._finished.get(id_)
-        if found is None:
-            return None
-        until, ack = found
-        if self._loop.time() > until:
-            del self._finished[id_]
-            return None
-        return ack
+        return self._finished.ack(id_, self._loop.time())
 
     def drop_socket(self, socket: "UdxSocket") -> None:
         """The socket is closed: its streams are dropped."""

@@ -5,6 +5,8 @@ from .rtt import RttEstimator
 
 ENOUGH_SACKS = 3  # SPEC RFC 8985: so many packets past a hole, and reordering is ruled out
 WINDOW_SHARE = 0.25  # SPEC of the shortest round trip, that packets may overtake each other by
+MAX_SHARES = 16  # TUNING how often the window may have grown
+CALM_RECOVERIES = 16  # SPEC RFC 8985: after so many without a mistake it is small again
 TAIL_RTTS = 2.0  # SPEC
 TAIL_EXTRA = 0.002  # SPEC seconds more when a single packet is out
 TAIL_MIN = 0.01  # TUNING seconds: other ends ack in batches, and may be busy for so long
@@ -12,7 +14,10 @@ _EXACT = 1e-6  # times this near are equal
 
 
 class Rack:
-    """Time-ordered loss detection. Source: RFC 8985, without its DSACK part (UDX has none)."""
+    """Time-ordered loss detection. Source: RFC 8985.
+
+    UDX has no DSACK; that a packet was sent again in vain shows in an ack that came too early.
+    """
 
     def __init__(self) -> None:
         self.reordering_seen = False
@@ -20,12 +25,15 @@ class Rack:
         self._end = -1
         self._rtt = 0.0
         self._highest = -1
+        self._shares = 1
+        self._calm = 0
 
     def on_acked(self, run: Run, now: float, min_rtt: float | None) -> None:
         """A run has arrived."""
         rtt = now - run.sent_at
         if run.sends > 1:
             if min_rtt is not None and rtt < min_rtt:
+                self._on_mistake()
                 return  # the ack is for an earlier sending
         elif run.end <= self._highest:
             self.reordering_seen = True
@@ -60,7 +68,20 @@ class Rack:
     def _reordering_window(self, flight: Flight, rtt: RttEstimator, *, in_recovery: bool) -> float:
         if not self.reordering_seen and (in_recovery or flight.sacked >= ENOUGH_SACKS):
             return 0.0
-        return min((rtt.minimum or 0.0) * WINDOW_SHARE, rtt.smoothed or 0.0)
+        return min((rtt.minimum or 0.0) * WINDOW_SHARE * self._shares, rtt.smoothed or 0.0)
+
+    def on_recovered(self) -> None:
+        """A time of losses is over."""
+        self._calm += 1
+        if self._calm >= CALM_RECOVERIES:
+            self._shares = 1
+
+    def _on_mistake(self) -> None:
+        """A packet was late, not lost: wait longer from now on."""
+        self._calm = 0
+        self.reordering_seen = True
+        if self._shares < MAX_SHARES:
+            self._shares += 1
 
 
 def tail_timeout(rtt: RttEstimator, in_flight: int) -> float | None:

@@ -3,6 +3,7 @@
 BURST_TIME = 0.005  # TUNING credit for this long: timers of the event loop may be late by as much
 MIN_BURST = 10  # SPEC sheet 02: the first window may leave at once
 GRAIN = 0.001  # TUNING seconds; the event loop's timers are not finer
+_EXACT = 1e-6  # packets: what is missing is an error of rounding
 
 
 class Pacer:
@@ -18,7 +19,7 @@ class Pacer:
             most = max(rate * BURST_TIME, MIN_BURST)
             self._credit = min(self._credit + rate * (now - self._at), most)
         self._at = now
-        return int(self._credit)
+        return int(self._credit + _EXACT)
 
     def spend(self, packets: int) -> None:
         """Packets have left."""

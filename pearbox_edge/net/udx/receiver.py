@@ -8,6 +8,7 @@ from .packet import MAX_SACKS, SEQUENCES, difference
 WINDOW = 4 << 20  # SPEC sheet 02: what the reference always advertises
 SLACK = 1 << 20  # TUNING unread bytes that do not narrow the window yet
 MOST_WAITING = WINDOW + 2 * SLACK  # TUNING past it packets are dropped: they ignore our window
+ACKS = 3  # TUNING packets that one ack may take, when one has not room for all blocks
 SMALL = 32 << 10  # TUNING pieces below this are joined before they are handed out
 MESSAGES = 256  # TUNING unordered messages that wait; the oldest go first, as on a full line
 _MASK = SEQUENCES - 1
@@ -66,7 +67,7 @@ class Receiver:
 
     def sacks(self) -> list[tuple[int, int]]:
         """What lies behind holes."""
-        return list(self.inbox.ranges(MAX_SACKS)) if self.inbox.has_holes else []
+        return list(self.inbox.ranges(ACKS * MAX_SACKS)) if self.inbox.has_holes else []
 
     # -- for the reader ---------------------------------------------------------------------------
 

@@ -175,6 +175,7 @@ class Sender:
         if self._recovery_end is not None and self.flight.acked >= self._recovery_end:
             self._recovery_end = None
             self.bbr.on_recovered()
+            self._rack.on_recovered()
 
     # -- timers -----------------------------------------------------------------------------------
 
@@ -190,8 +191,8 @@ class Sender:
     def _arm_tail(self, now: float) -> None:
         self.tail_at = None
         flight = self.flight
-        quiet = not (self.expiries or flight.lost or flight.sacked)
-        if quiet and self._tail_end is None and self._recovery_end is None:
+        # RFC 8985 waits for the timeout in recovery; but a probe also finds a lost retransmission.
+        if not self.expiries and not flight.lost and self._tail_end is None:
             wait = tail_timeout(self.rtt, flight.in_flight)
             if wait is not None and self.retry_at is not None and now + wait < self.retry_at:
                 self.tail_at = now + wait

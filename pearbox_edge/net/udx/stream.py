@@ -14,6 +14,7 @@ from .packet import (
     END,
     HEADER_SIZE,
     HEARTBEAT,
+    MAX_SACKS,
     MESSAGE,
     SACK,
     SEQUENCES,
@@ -420,9 +421,16 @@ class UdxStreamMachine:
 
     def _put_ack(self) -> None:
         self.receiver.must_ack = False
-        blocks = write_sacks(self.receiver.sacks())
-        head = self._header(SACK if blocks else 0, self.sender.flight.next)
-        self._put(self.sender.path, [head, blocks], HEADER_SIZE + len(blocks), tail=True)
+        path, seq = self.sender.path, self.sender.flight.next
+        sacks = self.receiver.sacks()
+        if not sacks:
+            self._put(path, [self._header(0, seq), b""], HEADER_SIZE, tail=True)
+            return
+        head = self._header(SACK, seq)
+        for start in range(0, len(sacks), MAX_SACKS):
+            blocks = write_sacks(sacks[start : start + MAX_SACKS])
+            self._put(path, [head, blocks], HEADER_SIZE + len(blocks), tail=False)
+        self._out_open = False
 
     def _put_run(self, run: Run) -> None:
         """A run of data gets its headers; it joins the batch before it if it fits."""
