@@ -143,6 +143,9 @@ class FaultyStorage:
     async def get_value(self, name: str) -> bytes | None:
         return await self._run("get_value", lambda: self.inner.get_value(name))
 
+    async def get_values(self, names: Sequence[str]) -> dict[str, bytes]:
+        return await self._run("get_values", lambda: self.inner.get_values(names))
+
     async def set_values(self, values: dict[str, bytes | None]) -> None:
         await self._run("set_values", lambda: self.inner.set_values(values))
 

@@ -161,6 +161,10 @@ class Storage(Protocol):
         """A value of the whole directory (primary key, aliases, caches of the box)."""
         ...
 
+    async def get_values(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Several values of the directory in one go; names that have none are absent."""
+        ...
+
     async def set_values(self, values: dict[str, bytes | None]) -> None:
         """Change values of the whole directory together; None removes one."""
         ...

@@ -176,6 +176,10 @@ class MemoryStorage:
         """A value of the whole directory."""
         return self._values.get(name)
 
+    async def get_values(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Several values of the directory in one go."""
+        return {name: self._values[name] for name in names if name in self._values}
+
     async def set_values(self, values: dict[str, bytes | None]) -> None:
         """Change values of the whole directory together; None removes one."""
         _set_all(self._values, values)

@@ -202,6 +202,11 @@ class SqliteStorage:
         self._check_open()
         return await self._database.value(name)
 
+    async def get_values(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Several values of the directory in one go."""
+        self._check_open()
+        return await self._database.values_of(names)
+
     async def set_values(self, values: dict[str, bytes | None]) -> None:
         """Change values of the whole directory together; None removes one."""
         self._check_open()

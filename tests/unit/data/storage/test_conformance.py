@@ -324,6 +324,16 @@ async def test_values_of_the_directory_outlive_it(box: StorageBox) -> None:
     assert await storage.get_value("gone") is None
 
 
+async def test_many_values_are_read_at_once(box: StorageBox) -> None:
+    storage = await box.open()
+    values: dict[str, bytes | None] = {
+        f"{number}\0é": bytes([number % 256]) for number in range(1200)
+    }
+    await storage.set_values(values)
+    assert await storage.get_values([*values, "missing"]) == values
+    assert await storage.get_values([]) == {}
+
+
 async def test_values_are_listed_by_prefix_in_name_order(box: StorageBox) -> None:
     storage = await box.open()
     names = ["a/b", "a/", "a/é", "a", "b", "a/\U0010ffff\U0010ffff", "a/\0"]
