@@ -168,7 +168,7 @@ class DriveFetch:
                 self._skip(item, reason)
             async with asyncio.TaskGroup() as group:
                 # All is asked for at once, in the order in which it will be written.
-                ahead = group.create_task(_fetch_ahead(blobs, ordered))
+                ahead = group.create_task(_download(blobs, ordered))
                 for batch in batches(ordered):
                     await self._place(blobs, destination, batch)
                 ahead.cancel()
@@ -188,6 +188,7 @@ class DriveFetch:
         self, blobs: Hyperblobs | None, destination: Destination, batch: Sequence[Item]
     ) -> None:
         """Wait until a batch is here whole, then give its files their names."""
+        await _download(blobs, batch)
         ready: list[Ready] = []
         for item in batch:
             blob = item.entry.blob
@@ -195,7 +196,12 @@ class DriveFetch:
                 if blobs is None or blob is None or blob.byte_length == 0:
                     ready.append(Ready(item, None))
                     continue
-                await blobs.download([blob])
+                while not await blobs.has(blob):
+                    # Alone, so that what is wrong with it is told of it.
+                    with suppress(UnavailableError):
+                        await blobs.download([blob])
+                        continue
+                    await asyncio.sleep(CHECK_SECONDS)  # nobody can prove so much just now
                 location = await blobs.location(blob)
                 if location is not None:
                     ready.append(Ready(item, Blob(*location)))
@@ -257,10 +263,10 @@ class DriveFetch:
         return f"nothing arrived for {seconds}: run the same command again to go on from here"
 
 
-async def _fetch_ahead(blobs: Hyperblobs | None, items: Sequence[Item]) -> None:
+async def _download(blobs: Hyperblobs | None, items: Sequence[Item]) -> None:
+    """Bring all blobs of these items here, as far as nothing is wrong with one of them."""
     wanted = [item.entry.blob for item in items if item.entry.blob]
-    if blobs is not None:
-        # What is wrong with a blob is found and told where it is placed.
+    if blobs is not None and wanted:
         with suppress(PeerError, UnavailableError):
             await blobs.download(wanted)
 
