@@ -368,11 +368,13 @@ class Replicator(Asker):
         """Take the newest head that connected peers can prove; whether the core changed.
 
         Returns as soon as no connected peer can bring anything newer. Waits for channels that are
-        being opened, and for searches under way (`finding`) while there is no peer at all.
+        being opened; and while peers are being searched for, until there is one, or for anything
+        at all as long as the core is empty here.
         """
         before = self.core.head
         self._reopen()
         self.poke_all()
+        await asyncio.sleep(0)  # a caller that asks in a loop must not stop everything else
         while self.core.head == before:
             if self.closed or not self._expects_news():
                 return False
@@ -382,7 +384,10 @@ class Replicator(Asker):
         return True
 
     def _expects_news(self) -> bool:
-        if self._finding and not any(p.machine.exchange.remote for p in self._peers.values()):
+        if self._finding and (
+            self.core.length == 0
+            or not any(peer.machine.exchange.remote for peer in self._peers.values())
+        ):
             return True
         if self.table.upgrade is not None:
             return True
