@@ -114,8 +114,10 @@ class Network:
     def wake_up(self) -> None:
         """The machine slept: wait and see before others count on us again."""
         self._last_host = None
-        self.stable_ticks = MORE_STABLE_TICKS
-        if self._state.options.is_adaptive:
+        if self._state.options.wants_persistent:
+            self.stable_ticks = _EAGER_TICKS
+        else:
+            self.stable_ticks = MORE_STABLE_TICKS
             self._state.set_ephemeral(True)
 
     def moved(self) -> None:

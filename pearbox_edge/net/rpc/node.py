@@ -181,8 +181,8 @@ class RpcNodeMachine:
     def network_changed(self, now: float) -> None:
         """Our addresses have changed: learn anew what we are seen as, and who is there."""
         self._state.now = now
-        self._network.moved()
         self._upkeep.wake_up()
+        self._network.moved()
 
     def add_node(self, address: Address) -> None:
         """Take up a node known from elsewhere."""

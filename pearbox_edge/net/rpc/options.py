@@ -84,6 +84,8 @@ class RpcOptions:
         """Ports to try for the server socket, in order."""
         if not self.port:
             return [0]
+        if self.public_address is not None:
+            return [self.port]  # others have been told this one
         wanted = [port for port in range(self.port, self.port + PORTS) if port <= 0xFFFF]
         return [*wanted, 0] if self.any_port else wanted
 
