@@ -7,9 +7,10 @@ Law: nothing is believed unless a signed tree covers it; a step counts whole or 
 """
 
 from . import flat_tree
-from .aio import MAX_BLOCK_SIZE, Hypercore
+from .aio import MAX_BLOCK_SIZE, Hypercore, verify_storage
 from .bitfield import Bitfield
 from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
+from .findings import Finding, FindingKind
 from .hooks import Accepted, CoreListener, Fetcher, Refusal, RefusalReason
 from .manifest import (
     DEFAULT_NAMESPACE,
@@ -48,6 +49,8 @@ __all__ = [
     "CoreListener",
     "EncryptionMode",
     "Fetcher",
+    "Finding",
+    "FindingKind",
     "HashPart",
     "HashRequest",
     "Hypercore",
@@ -66,4 +69,5 @@ __all__ = [
     "block_key",
     "flat_tree",
     "upgraded_length",
+    "verify_storage",
 ]

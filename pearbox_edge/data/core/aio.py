@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 from weakref import WeakSet
@@ -18,9 +18,10 @@ from pearbox_edge.wire import Buffer
 from .bitfield import Bitfield
 from .changeset import appended, cleared, head_of, reorged, truncated
 from .encryption import EncryptionMode
-from .flat_tree import depth, full_roots, left_span
+from .findings import Finding
+from .flat_tree import depth, left_span
 from .hooks import Accepted, CoreListener, Refusal
-from .loading import Loader
+from .loading import Loader, load_roots
 from .manifest import Manifest
 from .merkle_tree import hash_of, leaf, roots_at, seek
 from .node_cache import ColdPagesError
@@ -28,6 +29,7 @@ from .proof import HashRequest, Proof, ProofRequest, SeekRequest
 from .serving import prove_all
 from .snapshot import Snapshot
 from .state import CoreState, load_manifest
+from .upkeep import Upkeep, check_storage
 from .view import CONFLICT_NAME, CoreView
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,8 @@ class Hypercore(CoreView):
         self._work = asyncio.Event()
         self._hurry = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
+        self._stored = stored
+        self._upkeep = Upkeep(storage, state, self._exclusive, self._tell, asyncio.to_thread)
 
     @classmethod
     async def open(
@@ -98,7 +102,7 @@ class Hypercore(CoreView):
             manifest = load_manifest(stored)
         elif encoded is not None:
             await storage.commit(Changeset(stored.core_id, manifest=encoded))
-        roots = await _load_roots(storage, stored)
+        roots = await load_roots(storage, stored)
         bitfield = Bitfield(await storage.pages(stored.core_id))
         core = cls(storage, stored, CoreState(stored, manifest, roots, bitfield), key_pair)
         if encryption_key is not None:
@@ -214,6 +218,24 @@ class Hypercore(CoreView):
             await _within(timeout, self.fetcher.seek(byte_offset))
         raise UnavailableError(f"the place of byte {byte_offset} is not known")
 
+    async def verify(self, *, repair: bool = False) -> AsyncIterator[Finding]:
+        """Re-read everything at rest: head, tree nodes, bits and held blocks. What is wrong.
+
+        repair: mend what the rest tells, and let the rest go, so that it is fetched again. Reading
+        and writing go on meanwhile. StorageError if the disk fails altogether.
+        """
+        self._check_open()
+        async for finding in self._upkeep.check(self._stored, repair=repair):
+            yield finding
+
+    async def adopt(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Hold the blocks from `start` up to `end` whose bytes lie at rest already; which ones.
+
+        Only those whose leaf is known (from proofs) and matches. For a core with `has_left_over`.
+        """
+        self._check_changeable()
+        return await self._upkeep.adopt(self._stored, start, end)
+
     async def damaged(self, start: int, end: int) -> list[int]:
         """Re-read the held blocks from `start` up to `end`: which are not what was signed.
 
@@ -250,8 +272,7 @@ class Hypercore(CoreView):
     async def _append(self, blocks: Sequence[Buffer], leaves: list[TreeNode] | None) -> int:
         state = self._state
         async with self._lock:
-            self._check_writable()
-            await self._flush()
+            await self._prepare_to_write()
             before = state.head
             if not blocks:
                 return before.length
@@ -279,7 +300,7 @@ class Hypercore(CoreView):
     async def _truncate(self, length: int, fork: int | None) -> None:
         state = self._state
         async with self._lock:
-            self._check_writable()
+            await self._prepare_to_write()
             before = state.head
             fork = before.fork + 1 if fork is None else fork
             if not 0 <= length <= before.length or fork <= before.fork:
@@ -287,7 +308,6 @@ class Hypercore(CoreView):
             prologue = state.manifest.prologue if state.manifest is not None else None
             if prologue is not None and length < prologue.length:
                 raise UsageError("the prologue of a core cannot be truncated")
-            await self._flush()
             roots = await self._loader.run(lambda: roots_at(state.tree, length))
             if roots is None:
                 raise UnavailableError(f"the tree at {length} blocks is not known")
@@ -529,6 +549,20 @@ class Hypercore(CoreView):
             self._wake(hurry=True)
             await self._next_commit()
 
+    @asynccontextmanager
+    async def _exclusive(self) -> AsyncIterator[None]:
+        """Inside, nothing else changes the core, and all that was accepted is durable."""
+        async with self._lock:
+            self._check_open()
+            await self._flush()
+            yield
+
+    async def _prepare_to_write(self) -> None:
+        self._check_writable()
+        await self._flush()
+        if self.has_left_over:
+            await self._upkeep.regain(self.user_data)
+
     async def _next_commit(self) -> None:
         if self.failure is not None:
             raise self.failure
@@ -555,10 +589,7 @@ async def _within(timeout: float | None, what: Awaitable[T]) -> T:
         raise UnavailableError("nobody answered in time", code="REQUEST_TIMEOUT") from error
 
 
-async def _load_roots(storage: Storage, stored: StoredCore) -> tuple[TreeNode, ...]:
-    wanted = full_roots(stored.head.length)
-    found = await storage.nodes(stored.core_id, wanted) if wanted else {}
-    missing = [index for index in wanted if index not in found]
-    if missing:
-        raise StorageError(f"root {missing[0]} of core {short(stored.key)} is gone; run verify")
-    return tuple(found[index] for index in wanted)
+async def verify_storage(storage: Storage, *, repair: bool = False) -> AsyncIterator[Finding]:
+    """Everything that is wrong in a storage none of whose cores is open; see `Hypercore.verify`."""
+    async for finding in check_storage(storage, asyncio.to_thread, repair=repair):
+        yield finding

@@ -1,12 +1,21 @@
 """What one step of a core changes at rest, computed before anything is changed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pearbox_edge.data.storage import BlockWrite, ByteRange, Changeset, Head, TreeNode
+from pearbox_edge.data.storage import (
+    LEFT_OVER,
+    BlockWrite,
+    ByteRange,
+    Changeset,
+    Head,
+    TreeNode,
+)
 from pearbox_edge.wire import Buffer
 
 from .bitfield import Bitfield
+from .flat_tree import MAX_LENGTH
 from .manifest import Manifest
 from .merkle_tree import GrowingTree
 
@@ -22,6 +31,19 @@ class Reorg(NamedTuple):
     nodes: list[TreeNode]
     common: int
     manifest: Manifest | None
+
+
+@dataclass(slots=True)
+class Mend:
+    """What a repair changes: blocks not held any more, nodes to drop, nodes put right.
+
+    `reset`: nothing of the core can be trusted; only its key and its bytes stay.
+    """
+
+    forget: list[tuple[int, int]] = field(default_factory=list)
+    dropped: list[tuple[int, int]] = field(default_factory=list)
+    nodes: list[TreeNode] = field(default_factory=list)
+    reset: bool = False
 
 
 def appended(
@@ -79,6 +101,29 @@ def reorged(core_id: int, reorg: Reorg, bitfield: Bitfield) -> Changeset:
         truncate_to=reorg.common,
         contiguous_length=min(bitfield.contiguous, reorg.common),
         manifest=reorg.manifest.encode() if reorg.manifest is not None else None,
+    )
+
+
+def mended(core_id: int, mend: Mend, bitfield: Bitfield) -> Changeset:
+    """A repair. Takes what is forgotten out of `bitfield`; block bytes stay where they are."""
+    if mend.reset:
+        bitfield.truncate(0)
+        return Changeset(
+            core_id,
+            pages=bitfield.take_changed(),
+            head=Head(),
+            contiguous_length=0,
+            dropped=[(0, 2 * MAX_LENGTH)],
+            user_data={LEFT_OVER: b"\x01"},
+        )
+    for start, end in mend.forget:
+        bitfield.clear_range(start, end)
+    return Changeset(
+        core_id,
+        nodes=mend.nodes,
+        pages=bitfield.take_changed(),
+        contiguous_length=bitfield.contiguous,
+        dropped=mend.dropped,
     )
 
 

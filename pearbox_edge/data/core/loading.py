@@ -6,10 +6,12 @@ from functools import partial
 from typing import TypeVar
 
 from pearbox_edge.crypto import leaf_hash
-from pearbox_edge.data.storage import ByteRange, Storage
+from pearbox_edge.data.storage import ByteRange, Storage, StoredCore, TreeNode
 from pearbox_edge.errors import StorageError
+from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
+from .flat_tree import full_roots
 from .node_cache import ColdPagesError
 from .reading import gather, plan_reads
 from .state import CoreState
@@ -19,6 +21,16 @@ T = TypeVar("T")
 _LOADS = 64  # TUNING: a step needs a few pages; more loads mean that the cache is too small for it
 
 _CHECKED_TOGETHER = 64  # TUNING: blocks read at once when all are checked; 4 MiB of usual ones
+
+
+async def load_roots(storage: Storage, stored: StoredCore) -> tuple[TreeNode, ...]:
+    """The roots of a stored core; StorageError if one is gone."""
+    wanted = full_roots(stored.head.length)
+    found = await storage.nodes(stored.core_id, wanted) if wanted else {}
+    missing = [index for index in wanted if index not in found]
+    if missing:
+        raise StorageError(f"root {missing[0]} of core {short(stored.key)} is gone; run verify")
+    return tuple(found[index] for index in wanted)
 
 
 class Loader:

@@ -260,6 +260,15 @@ class CoreState:
         self.cache.reset(head.length)
         self.set_head(head, roots)
 
+    def relearn(self, nodes: Sequence[TreeNode]) -> None:
+        """Nodes at rest were mended or dropped (durably): forget what was read of them."""
+        self.shrinks += 1
+        self._places.clear()
+        self.cache.reset(self.head.length)
+        mended = {node.index: node for node in nodes}
+        roots = [mended.get(root.index, root) for root in self.tree.roots]
+        self.set_head(self.head, roots)
+
     # Another fork
 
     def examine_reorg(self, proof: Proof) -> Reorg:

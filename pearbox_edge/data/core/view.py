@@ -1,7 +1,7 @@
 """What can be seen of a core without waiting, and who may do what with it."""
 
 from pearbox_edge.crypto import KeyPair
-from pearbox_edge.data.storage import Head, Storage, StoredCore
+from pearbox_edge.data.storage import LEFT_OVER, Head, Storage, StoredCore
 from pearbox_edge.errors import StorageError, UnavailableError, UsageError
 from pearbox_edge.ids import CoreKey, DiscoveryKey
 from pearbox_edge.wire import Buffer
@@ -124,6 +124,11 @@ class CoreView:
             raise UnavailableError("the core is frozen: it was signed twice", code="CONFLICT")
         if self.failure is not None:
             raise self.failure
+
+    @property
+    def has_left_over(self) -> bool:
+        """Whether block bytes may lie at rest that nothing tells of any more; see `adopt`."""
+        return LEFT_OVER in self.user_data
 
     def _check_writable(self) -> None:
         self._check_changeable()

@@ -7,6 +7,7 @@ Law: a commit is durable when it returns; bytes are on disk before the rows that
 """
 
 from .interface import (
+    LEFT_OVER,
     PAGE_BITS,
     BlockWrite,
     ByteRange,
@@ -20,6 +21,7 @@ from .memory import MemoryStorage
 from .sqlite import SqliteStorage, StorageOptions
 
 __all__ = [
+    "LEFT_OVER",
     "PAGE_BITS",
     "BlockWrite",
     "ByteRange",

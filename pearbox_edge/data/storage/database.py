@@ -17,10 +17,10 @@ from pearbox_edge.errors import StorageError
 from pearbox_edge.ids import CoreKey, DiscoveryKey
 
 from .chores import Chore, ChoreKind
-from .failures import database_errors
-from .interface import PAGE_BITS, BlockWrite, Changeset, Head, StoredCore, TreeNode
+from .failures import damaged_error, database_errors
+from .interface import LEFT_OVER, PAGE_BITS, BlockWrite, Changeset, Head, StoredCore, TreeNode
 from .migrations import APPLICATION_ID, MIGRATIONS, script
-from .rows import PUT_PAGE, Rows
+from .rows import PUT_PAGE, Rows, is_core, is_node
 from .rules import MAX_NUMBER, PAGE_BYTES, cut_page, parents_past
 
 DATABASE_FILE = "pearbox.db"
@@ -85,6 +85,8 @@ class Database:
         )
         if not found:
             return None
+        if not is_core(found[0]):
+            raise damaged_error(self._path, f"the row of core {discovery_key.hex()[:8]}")
         core_id, key, manifest, *head, contiguous_length = found[0]
         user_data = await self._fetch(
             "SELECT name, value FROM user_data WHERE core_id = ?", core_id
@@ -114,7 +116,7 @@ class Database:
             core_id,
             json.dumps(list(indices)),
         )
-        return {row[0]: TreeNode(*row) for row in rows}
+        return {row[0]: TreeNode(*row) for row in rows if is_node(row)}
 
     async def nodes_from(self, core_id: int, first: int, limit: int) -> list[TreeNode]:
         """The next tree nodes from a number on."""
@@ -125,7 +127,7 @@ class Database:
             first,
             limit,
         )
-        return [TreeNode(*row) for row in rows]
+        return [TreeNode(*row) for row in rows if is_node(row)]
 
     async def check(self) -> list[str]:
         """What SQLite finds wrong with its own pages and tables."""
@@ -135,12 +137,16 @@ class Database:
             if error.code != "STORAGE_DAMAGED":
                 raise
             return [str(error)]
-        return [str(line) for (line,) in rows if line != "ok"]
+        return [line.decode() for (line,) in rows if line != b"ok"]
 
     async def pages(self, core_id: int) -> dict[int, bytes]:
         """All bitfield pages with a bit set, at their full size."""
         rows = await self._fetch("SELECT page, bits FROM pages WHERE core_id = ?", core_id)
-        return {page: bits.ljust(PAGE_BYTES, b"\0") for page, bits in rows}
+        return {
+            page: bits[:PAGE_BYTES].ljust(PAGE_BYTES, b"\0")
+            for page, bits in rows
+            if isinstance(bits, bytes)
+        }
 
     async def value(self, name: str) -> bytes | None:
         """One value of the directory."""
@@ -187,14 +193,24 @@ class Database:
             del self._done[:struck]
 
     async def add_core(
-        self, key: CoreKey, discovery_key: DiscoveryKey, manifest: bytes | None
+        self,
+        key: CoreKey,
+        discovery_key: DiscoveryKey,
+        manifest: bytes | None,
+        *,
+        left_over: bool = False,
     ) -> None:
-        """Make a row for a core unless there is one."""
+        """Make a row for a core unless there is one; `left_over` marks a new one."""
         async with self._transaction() as writer:
-            await writer.execute(
+            made = await writer.execute(
                 "INSERT OR IGNORE INTO cores (core_key, discovery_key, manifest) VALUES (?, ?, ?)",
                 (key, discovery_key, manifest),
             )
+            if left_over and made.rowcount:
+                await writer.execute(
+                    "INSERT INTO user_data (core_id, name, value) VALUES (?, ?, x'01')",
+                    (made.lastrowid, LEFT_OVER.encode()),
+                )
 
     async def delete_core(self, core_id: int, discovery_key: DiscoveryKey) -> list[Chore]:
         """Drop all rows of a core; returns what is to be done to its file."""
@@ -294,6 +310,7 @@ class Database:
 
 async def _connect(path: Path, cache_kib: int) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path)
+    connection.text_factory = bytes  # we keep no text; what claims to be some is damage
     try:
         for setting in (
             "journal_mode = WAL",

@@ -46,14 +46,19 @@ def database_error(error: sqlite3.Error, path: Path) -> StorageError:
     if code == sqlite3.SQLITE_FULL:
         return full_error(path)
     if code in _DAMAGED:
-        return StorageError(
-            f"the database {path} is damaged ({error}): keep a copy of its folder, then put it "
-            "back from a backup, or use another data directory and fetch again",
-            code="STORAGE_DAMAGED",
-        )
+        return damaged_error(path, str(error))
     return StorageError(
         f"the database {path} cannot be used ({error}): check the disk and who may write there",
         code="STORAGE_IO",
+    )
+
+
+def damaged_error(path: Path, what: str) -> StorageError:
+    """The database holds what we never wrote."""
+    return StorageError(
+        f"the database {path} is damaged ({what}): keep a copy of its folder, then rebuild it, put "
+        "it back from a backup, or use another data directory and fetch again",
+        code="STORAGE_DAMAGED",
     )
 
 

@@ -10,6 +10,9 @@ from pearbox_edge.wire import Buffer
 PAGE_BITS = 1 << 15
 """TUNING: blocks in one stored bitfield page (4 KiB of bits)."""
 
+LEFT_OVER = "storage/left-over"
+"""The user data that marks a core whose rows were lost while its bytes may still be there."""
+
 
 class TreeNode(NamedTuple):
     """One node of a Merkle tree, flat-tree numbered: bytes below it and their hash (32 bytes)."""

@@ -1,12 +1,13 @@
 """From changesets to rows: what one group of steps writes, table by table. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pearbox_edge.ids import DiscoveryKey
 
 from .chores import Chore, ChoreKind
 from .interface import Changeset
+from .rules import HASH_BYTES
 
 _Values = tuple[int | bytes | None, ...]
 
@@ -79,3 +80,30 @@ class Rows:
             ),
         )
         return ((sql, values) for sql, values in every if values)
+
+
+def is_node(row: Sequence[object]) -> bool:
+    """Whether (node_index, size, hash) has the types we wrote; a node that does not is not held."""
+    index, size, digest = row
+    return (
+        isinstance(digest, bytes)
+        and len(digest) == HASH_BYTES
+        and isinstance(size, int)
+        and isinstance(index, int)
+        and size >= 0
+        and index >= 0
+    )
+
+
+def is_core(row: Sequence[object]) -> bool:
+    """Whether a row of `cores` has the types we wrote."""
+    core_id, key, manifest, length, size, fork, tree_hash, signature, contiguous_length = row
+    numbers = (core_id, length, size, fork, contiguous_length)
+    return (
+        all(isinstance(number, int) and number >= 0 for number in numbers)
+        and isinstance(key, bytes)
+        and len(key) == HASH_BYTES
+        and (manifest is None or isinstance(manifest, bytes))
+        and isinstance(tree_hash, bytes)
+        and isinstance(signature, bytes)
+    )

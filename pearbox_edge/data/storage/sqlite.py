@@ -114,11 +114,15 @@ class SqliteStorage:
     async def create_core(
         self, key: CoreKey, discovery_key: DiscoveryKey, manifest: bytes | None
     ) -> StoredCore:
-        """Make room for a core (or give the one that is there)."""
+        """Make room for a core (or give the one that is there).
+
+        A new one whose data file is there already is marked as LEFT_OVER.
+        """
         async with self._making:
             found = await self.open_core(discovery_key)
             if found is None:
-                await self._database.add_core(key, discovery_key, manifest)
+                left_over = await self._thread(partial(self._files.size, discovery_key)) > 0
+                await self._database.add_core(key, discovery_key, manifest, left_over=left_over)
                 found = await self.open_core(discovery_key)
         if found is None:
             raise StorageError("a core that was just stored is not there", code="STORAGE_DAMAGED")

@@ -2,7 +2,7 @@
 
 from pearbox_edge.data.storage import ByteRange, Changeset, Head, TreeNode
 from pearbox_edge.data.storage.chores import Chore, ChoreKind
-from pearbox_edge.data.storage.rows import Rows
+from pearbox_edge.data.storage.rows import Rows, is_core, is_node
 from pearbox_edge.ids import DiscoveryKey
 
 CORE = DiscoveryKey(bytes(32))
@@ -60,3 +60,13 @@ def test_what_shrinks_leaves_chores() -> None:
     )
     assert rows.truncated == [(2, 3)]
     assert rows.chores == [Chore(ChoreKind.PUNCH, CORE, 5, 6), Chore(ChoreKind.CUT, CORE, 70, 0)]
+
+
+def test_rows_of_other_types_are_told_from_ours() -> None:
+    assert is_node((0, 1, bytes(32)))
+    for row in ((0, 1, b"short"), (0, 1, None), (0, b"1", bytes(32)), (0, -1, bytes(32))):
+        assert not is_node(row)
+    core = (1, bytes(32), None, 0, 0, 0, b"", b"", 0)
+    assert is_core(core)
+    for place, value in ((1, b"short"), (3, -1), (3, b"5"), (6, None), (2, 7)):
+        assert not is_core((*core[:place], value, *core[place + 1 :]))

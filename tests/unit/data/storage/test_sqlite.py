@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from pearbox_edge.data.storage import (
+    LEFT_OVER,
+    PAGE_BITS,
     BlockWrite,
     ByteRange,
     Changeset,
@@ -17,6 +20,7 @@ from pearbox_edge.data.storage import (
     SqliteStorage,
     StorageOptions,
     StoredCore,
+    TreeNode,
 )
 from pearbox_edge.data.storage.files import DataFiles
 from pearbox_edge.errors import StorageError
@@ -177,3 +181,40 @@ async def test_reads_under_way_at_close_still_come_through(tmp_path: Path) -> No
     await asyncio.sleep(0)
     await storage.close()
     assert await reading == data
+
+
+async def test_rows_that_we_never_wrote_are_named_or_do_not_count(tmp_path: Path) -> None:
+    async with await SqliteStorage.open(tmp_path) as storage:
+        for name in (1, 2):
+            await storage.create_core(CoreKey(bytes([name]) * 32), DiscoveryKey(bytes([name])), b"")
+        page = bytes(PAGE_BITS // 8)
+        nodes = [TreeNode(index, 1, bytes(32)) for index in range(4)]
+        await storage.commit(Changeset(1, nodes=nodes, pages={0: b"\x01" + page[1:]}))
+    with sqlite3.connect(tmp_path / "pearbox.db") as database:
+        database.execute("UPDATE nodes SET hash = x'00' WHERE node_index = 2")
+        database.execute("UPDATE nodes SET size = 'ten' WHERE node_index = 3")
+        database.execute("UPDATE pages SET bits = 7")
+        database.execute("UPDATE cores SET length = -1 WHERE core_id = 2")
+    database.close()
+    async with await SqliteStorage.open(tmp_path) as storage:
+        assert await storage.open_core(DiscoveryKey(b"\x01")) is not None
+        assert sorted(await storage.nodes(1, range(4))) == [0, 1]
+        assert await storage.nodes_from(1, 0, 9) == nodes[:2]
+        assert await storage.pages(1) == {}
+        with pytest.raises(StorageError, match="damaged") as caught:
+            await storage.open_core(DiscoveryKey(b"\x02"))
+    assert caught.value.code == "STORAGE_DAMAGED"
+
+
+async def test_a_new_core_with_bytes_from_before_is_marked(tmp_path: Path) -> None:
+    key = DiscoveryKey(bytes(32))
+    async with await SqliteStorage.open(tmp_path) as storage:
+        core = await storage.create_core(CoreKey(bytes(32)), key, None)
+        assert core.user_data == {}
+        await storage.commit(Changeset(core.core_id, blocks=[BlockWrite(0, b"abc")]))
+    (tmp_path / "pearbox.db").unlink()
+    for _ in range(2):
+        async with await SqliteStorage.open(tmp_path) as storage:
+            core = await storage.create_core(CoreKey(bytes(32)), key, None)
+            assert core.user_data == {LEFT_OVER: b"\x01"}
+            assert await storage.read(core.core_id, 0, 3) == b"abc"
