@@ -11,10 +11,10 @@ def tell_peer(output: Output, event: PeerEvent) -> None:
     host, port = event.address
     opened = isinstance(event, PeerOpened)
     reason = "" if isinstance(event, PeerOpened) else event.reason
-    text = f"{'connected to' if opened else 'lost'} {host}" + (f" ({reason})" if reason else "")
+    text = f"connected to {host}" if opened else f"{host} has left"
     output.event(
         "peer",
-        text,
+        f"{text} ({reason})" if reason else text,
         state="open" if opened else "closed",
         public_key=event.public_key.hex(),
         address=f"{host}:{port}",

@@ -9,7 +9,7 @@ What a stranger wrote into a drive is never trusted here: see `paths.py`.
 from .blob import Blob
 from .destination import Destination, NewFile
 from .paths import UnsafePath, link_target, safe_parts
-from .read import ReadFile, is_same_content, read_chunks, read_whole
+from .read import ReadFile, fingerprint_of, is_same_content, read_chunks, read_whole
 from .scan import (
     Found,
     FoundFile,
@@ -36,6 +36,7 @@ __all__ = [
     "Source",
     "Stamp",
     "UnsafePath",
+    "fingerprint_of",
     "is_same_content",
     "link_target",
     "plan_sources",

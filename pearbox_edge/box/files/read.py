@@ -4,6 +4,8 @@ import os
 from collections.abc import Generator
 from typing import NamedTuple
 
+from pearbox_edge.crypto import Fingerprint
+
 from .blob import Blob, equal_bytes
 from .scan import FoundFile, Skipped, Stamp, printable, stamp_of
 
@@ -49,6 +51,18 @@ def read_chunks(item: FoundFile) -> Generator[bytes | Stamp, None, None]:
         yield _honest(before, handle, size)
     finally:
         os.close(handle)
+
+
+def fingerprint_of(item: FoundFile) -> bytes | None:
+    """The BLAKE3 fingerprint of a file; None if it cannot be read."""
+    state = Fingerprint()
+    try:
+        for chunk in read_chunks(item):
+            if not isinstance(chunk, Stamp):
+                state.update(chunk)
+    except OSError:
+        return None
+    return state.digest()
 
 
 def is_same_content(path: str, blob: Blob) -> bool:

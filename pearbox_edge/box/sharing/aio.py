@@ -16,6 +16,7 @@ from pearbox_edge.box.files import (
     Skipped,
     Source,
     Stamp,
+    fingerprint_of,
     is_same_content,
     printable,
     read_chunks,
@@ -23,6 +24,7 @@ from pearbox_edge.box.files import (
     scan,
     scan_below,
 )
+from pearbox_edge.crypto import Fingerprint
 from pearbox_edge.data.drive import Entry, Hyperdrive
 from pearbox_edge.data.storage import Storage
 
@@ -197,14 +199,25 @@ class FolderShare:
         """Read the files that may be unchanged; those that differ move to the ones to put."""
         same: dict[str, bytes | None] = {}
         for item in plan.check:
-            entry = await self.drive.entry(item.drive_path)
-            location = await self.drive.blob_location(entry) if entry else None
-            blob = Blob(*location) if location else None
-            if blob is not None and await asyncio.to_thread(is_same_content, item.path, blob):
+            if await self._is_same(item):
                 same[item.drive_path] = self._stamp(item.stamp)
             else:
                 plan.put.append(item)
         await self._remember(same)
+
+    async def _is_same(self, item: FoundFile) -> bool:
+        entry = await self.drive.entry(item.drive_path)
+        if entry is None:
+            return False
+        location = await self.drive.blob_location(entry)
+        if location is not None:
+            return await asyncio.to_thread(is_same_content, item.path, Blob(*location))
+        # Its bytes do not lie in one piece on the disk (an encrypted drive).
+        kept = Fingerprint()
+        async for parts in self.drive.read_runs(entry):
+            for part in parts:
+                kept.update(part)
+        return await asyncio.to_thread(fingerprint_of, item) == kept.digest()
 
     async def _put_group(self, group: Sequence[FoundFile], known: dict[str, Known]) -> int:
         contents = await asyncio.to_thread(lambda: [read_whole(item) for item in group])
