@@ -22,7 +22,8 @@ MAX_STREAMS = 4096  # TUNING streams of one Udx: more are refused
 WRITE_HIGH = 2 << 20  # TUNING unsent bytes above which drain() waits
 WRITE_LOW = 512 << 10  # TUNING until this few are left, so that the line never runs dry
 WRITE_LIMIT = 64 << 20  # TUNING a peer that reads nothing while we go on answering is dropped
-CLOSE_TIMEOUT = 5.0  # TUNING seconds that close() waits without any progress of theirs
+CLOSE_TIMEOUT = 5.0  # TUNING seconds that close() waits while they take nothing of what is left
+CLOSE_LIMIT = 60.0  # TUNING seconds that it waits for one that takes little
 
 _END = memoryview(b"")
 _NOWHERE: Address = ("", 0)
@@ -389,19 +390,21 @@ class UdxStream:
             return
         self.end()
         flight = self._machine.sender.flight
+        limit = self._loop.time() + CLOSE_LIMIT
+        acked, until = -1, limit
         try:
-            while not self._is_released:
-                acked = flight.acked
+            while not self._closed.is_set() and self._loop.time() < until:
+                if flight.acked != acked:
+                    acked = flight.acked
+                    until = min(self._loop.time() + CLOSE_TIMEOUT, limit)
                 try:
-                    async with asyncio.timeout(CLOSE_TIMEOUT):
+                    async with asyncio.timeout_at(until):
                         await self._progress()
                 except TimeoutError:
-                    if flight.acked == acked:
-                        break
+                    pass
                 self._skip()
         finally:
-            if not self._is_released:
-                self.abort()
+            self.abort()
 
     def abort(self) -> None:
         """Drop the stream and what is queued, now: the other end is told, once."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pearbox_edge.wire import Buffer
 
-from .congestion import Bbr
+from .congestion import Bbr, Phase
 from .flight import Flight, Run
 from .loss import Rack, tail_timeout
 from .mtu import MAX_MTU, OVERHEAD_IPV4, MtuSearch
@@ -147,6 +147,8 @@ class Sender:
             in_flight=self.flight.in_flight,
             lost=lost,
         )
+        if self.bbr.state is Phase.PROBE_RTT:
+            self._rates.on_app_limited(self.flight.in_flight)  # it is our doing, not the path's
 
     def find_lost(self, now: float) -> None:
         """Mark what RACK believes to be lost."""
