@@ -17,9 +17,10 @@ async def new_drive(
     primary_key: bytes = PRIMARY_KEY,
     namespace: str | None = None,
     encryption_key: bytes | None = None,
+    dedup: bool = False,
 ) -> AsyncIterator[Hyperdrive]:
     """A drive of our own, empty in a new storage."""
     async with Corestore(storage or MemoryStorage(), primary_key=primary_key) as store:
         place = store if namespace is None else store.namespace(namespace)
-        async with Hyperdrive(place, encryption_key=encryption_key) as drive:
+        async with Hyperdrive(place, encryption_key=encryption_key, dedup=dedup) as drive:
             yield drive

@@ -9,7 +9,8 @@ The block of a byte is found by the tree, never computed: blocks have any size.
 from .aio import APPEND_SIZE, BATCH_SIZE, MAX_GET_SIZE, BlobLocation, BlobsBatch, Hyperblobs
 from .blob_id import BlobId, Json
 from .block_map import MappedBlock, decode_block_map, encode_block_map, mapped_size
-from .streams import BLOCK_SIZE, Source, from_chunks
+from .reading import without
+from .streams import BLOCK_SIZE, Source, fill, from_chunks
 
 __all__ = [
     "APPEND_SIZE",
@@ -25,6 +26,8 @@ __all__ = [
     "Source",
     "decode_block_map",
     "encode_block_map",
+    "fill",
     "from_chunks",
     "mapped_size",
+    "without",
 ]

@@ -130,3 +130,22 @@ def merged(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         elif start < end:
             out.append((start, end))
     return out
+
+
+def without(
+    runs: Iterable[tuple[int, int]], others: Iterable[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """What of some runs of blocks (start, end) none of the others has, in order."""
+    left: list[tuple[int, int]] = []
+    holes = merged(others)
+    for start, end in merged(runs):
+        at = start
+        for low, high in holes:
+            if high <= at or low >= end:
+                continue
+            if at < low:
+                left.append((at, low))
+            at = high
+        if at < end:
+            left.append((at, end))
+    return left

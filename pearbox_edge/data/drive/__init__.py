@@ -7,7 +7,8 @@ Law: bytes are durable before the entry that names them is written.
 """
 
 from .aio import DriveCheckout, Hyperdrive
-from .batch import DriveBatch
+from .batch import DriveBatch, NewFile
+from .content_index import Content, content_of
 from .content_key import content_key, content_manifest
 from .entry import Entry, decode_entry, encode_value
 from .json_text import parse, stringify
@@ -24,6 +25,7 @@ from .reading import Child, DriveChange, DriveOperation, DriveReader
 
 __all__ = [
     "Child",
+    "Content",
     "DriveBatch",
     "DriveChange",
     "DriveCheckout",
@@ -36,8 +38,10 @@ __all__ = [
     "MirrorRecord",
     "MirrorSide",
     "MirrorStep",
+    "NewFile",
     "content_key",
     "content_manifest",
+    "content_of",
     "decode_entry",
     "encode_value",
     "local_parts",

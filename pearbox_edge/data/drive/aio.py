@@ -2,20 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Self
 
 from pearbox_edge.data.bee import BeeView, Hyperbee, Metadata
-from pearbox_edge.data.blobs import BlobId, Hyperblobs, Json, Source
+from pearbox_edge.data.blobs import BlobId, Hyperblobs, Json, Source, without
 from pearbox_edge.data.core import Hypercore
 from pearbox_edge.data.store import Corestore, Name
-from pearbox_edge.errors import DeniedError, InputError, PeerError, UnavailableError, UsageError
+from pearbox_edge.errors import (
+    DeniedError,
+    InputError,
+    PeerError,
+    StorageError,
+    UnavailableError,
+    UsageError,
+)
 from pearbox_edge.ids import KEY_SIZE, CoreKey, DiscoveryKey
 from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
-from .batch import DriveBatch
+from .batch import DriveBatch, whole_or_rest
+from .content_index import Content, ContentIndex, HashedSource
 from .content_key import content_manifest
-from .entry import encode_value
+from .entry import Entry, encode_value
 from .paths import normalise
 from .reading import DriveReader, folder_range
 
@@ -37,9 +47,13 @@ class Hyperdrive(DriveReader):
         *,
         name: Name = "db",
         encryption_key: bytes | None = None,
+        dedup: bool = False,
     ) -> None:
+        """dedup: store the same bytes once, by a BLAKE3 index in the store's directory."""
         self.store = store
         self.encryption_key = encryption_key
+        self._dedup = dedup
+        self._index: ContentIndex | None = None
         self._key = key
         self._name = name
         self._bee: Hyperbee | None = None
@@ -70,8 +84,11 @@ class Hyperdrive(DriveReader):
     async def close(self) -> None:
         """Give the cores back to the store."""
         async with self._opening:
-            bee, blobs = self._bee, self._blobs
-            self._bee = self._files = self._blobs = None
+            bee, blobs, index = self._bee, self._blobs, self._index
+            self._bee = self._files = self._blobs = self._index = None
+        if index is not None and bee is not None and not bee.core.closed:
+            with suppress(StorageError):  # it only costs space if it is not written down
+                await index.save()
         if bee is not None:
             await bee.close()
             await bee.core.close()
@@ -203,16 +220,87 @@ class Hyperdrive(DriveReader):
     ) -> None:
         """Write a file: its bytes, then its entry. Durable on return."""
         name = self._writable(path)
+        if self._dedup:
+            async with await self.batch() as batch:
+                await batch.put(path, data, executable=executable, metadata=metadata)
+            return
         blob = await (await self.get_blobs()).put(data)
         await self._put(name, executable=executable, blob=blob, metadata=metadata)
 
     async def put_stream(
         self, path: str, source: Source, *, executable: bool = False, metadata: Json = None
     ) -> None:
-        """Write a file of any size as it comes; durable (and there at all) on return."""
+        """Write a file of any size as it comes; durable (and there at all) on return.
+
+        With an index, a small file that is held already writes no block; a big one is stored as it
+        comes and let go again at its end (see `put_same` for content known beforehand).
+        """
         name = self._writable(path)
-        blob = await (await self.get_blobs()).put_stream(source)
-        await self._put(name, executable=executable, blob=blob, metadata=metadata)
+        blobs = await self.get_blobs()
+        if not self._dedup:
+            blob = await blobs.put_stream(source)
+            await self._put(name, executable=executable, blob=blob, metadata=metadata)
+            return
+        start, rest = await whole_or_rest(source)
+        if rest is None:
+            await self.put(path, start, executable=executable, metadata=metadata)
+            return
+        # Other changes of the drive need not wait while a big file trickles in.
+        hashed = HashedSource(rest)
+        blob = await blobs.put_stream(hashed.read)
+        async with await self.batch() as batch:
+            await batch.put_stored(
+                path, blob, hashed.content, executable=executable, metadata=metadata
+            )
+
+    async def put_same(
+        self, path: str, content: Content, *, executable: bool = False, metadata: Json = None
+    ) -> bool:
+        """Write a file of bytes that the drive holds already; False if it does not hold them."""
+        self._writable(path)
+        async with await self.batch() as batch:
+            return await batch.put_same(path, content, executable=executable, metadata=metadata)
+
+    async def may_hold(self, size: int) -> bool:
+        """Whether the index knows bytes of this size; else asking by fingerprint is of no use."""
+        index = await self._content_index()
+        return index is not None and size > 0 and await index.may_hold(size)
+
+    async def copy(self, path: str, to: str) -> Entry:
+        """Give a file or link a second name: one entry, no bytes. InputError if it is not there."""
+        self._writable(to)
+        async with await self.batch() as batch:
+            return await batch.copy(path, to)
+
+    async def rename(self, path: str, to: str) -> Entry:
+        """Give a file or link another name; as `copy`."""
+        self._writable(to)
+        async with await self.batch() as batch:
+            return await batch.rename(path, to)
+
+    async def restore(self, path: str, version: int) -> Entry:
+        """Bring back a file or link as it was at a version: one entry, no bytes.
+
+        InputError if it was not there then, UnavailableError if its bytes were cleared since.
+        """
+        self._writable(path)
+        entry = await self.checkout(version).entry(path)
+        if entry is None:
+            raise InputError(f"version {version} has no {normalise(path)}")
+        async with await self.batch() as batch:
+            if entry.blob is not None and not await (await self.get_blobs()).has(entry.blob):
+                raise UnavailableError(
+                    f"the bytes of {entry.path} as of version {version} are not held here any more",
+                    code="BLOCK_NOT_AVAILABLE",
+                )
+            await batch.put_entry(
+                path,
+                executable=entry.executable,
+                linkname=entry.linkname,
+                blob=entry.blob,
+                metadata=entry.metadata,
+            )
+        return entry
 
     async def put_entry(
         self,
@@ -240,36 +328,112 @@ class Hyperdrive(DriveReader):
     async def batch(self) -> DriveBatch:
         """Many changes written together; use with `async with await drive.batch()`."""
         self._check_writable()
-        return DriveBatch(self._sub, await self.get_blobs())
+        return DriveBatch(self._sub, await self.get_blobs(), await self._content_index())
+
+    async def rebuild_index(self) -> None:
+        """Read all content once and write the index of it anew; nothing without `dedup`."""
+        index = await self._content_index()
+        if index is not None:
+            await index.forget()
+            await index.catch_up(self.snapshot(), self.core.fork, budget=None)
+            await index.save()
+
+    async def _content_index(self) -> ContentIndex | None:
+        """The index, knowing all (or, of much that was stored without it, a part more)."""
+        if not self._dedup or not self.writable:
+            return None
+        if self._index is None:
+            self._index = ContentIndex(await self.get_blobs())
+        await self._index.catch_up(self.snapshot(), self.core.fork)
+        return self._index
 
     async def truncate(self, version: int, *, blobs_length: int | None = None) -> None:
-        """Go back to an older version for good; its blobs' length is found if not given."""
+        """Go back to an older version for good; its blobs' length is found if not given.
+
+        Found is the length that it and all versions before it need (upstream keeps what it alone
+        needs, so that an undelete after it fails).
+        """
         self._check_writable()
         if not 1 <= version <= self.version:
             raise InputError(f"there is no version {version}; the newest is {self.version}")
         if blobs_length is None:
-            blobs_length = await self.checkout(version).blobs_length()
+            ends = [
+                step.entry.blob.block_end
+                async for step in self.checkout(version).history()
+                if step.entry is not None and step.entry.blob is not None
+            ]
+            blobs_length = max(ends, default=0)
         blobs = await self.get_blobs()
         # Entries first: never one whose bytes are gone.
+        index = self._index
+        if index is None and self._dedup:
+            index = ContentIndex(await self.get_blobs())
         await self.core.truncate(version)
+        if index is not None:
+            await index.cut(version, self.core.fork)
         if blobs_length < blobs.core.length:
             await blobs.core.truncate(blobs_length)
 
     # What is held here
 
-    async def clear(self, path: str) -> None:
-        """Forget a file's bytes here; its entry stays. Bytes shared with a copy go too."""
+    async def clear(self, path: str) -> int:
+        """Forget a file's bytes here; its entry stays. Gives the number of blocks freed.
+
+        What other entries of the newest version share with it stays (as far as the entries are
+        held here: what peers have can be fetched again). Older versions are not looked at.
+        """
+        normalise(path)
+        blobs = self._blobs
+        if blobs is None:
+            return 0
+        # Nobody may write an entry for these bytes while it is found out who needs them.
+        lock = self._sub.batch()
+        if self.writable:
+            await lock.begin()
+        try:
+            return await self._clear(blobs, path)
+        finally:
+            lock.discard()
+
+    async def _clear(self, blobs: Hyperblobs, path: str) -> int:
         try:
             entry = await self.entry(path, wait=False)
         except UnavailableError:
-            return
-        if entry is not None and entry.blob is not None and self._blobs is not None:
-            await self._blobs.clear(entry.blob)
+            return 0
+        if entry is None or entry.blob is None:
+            return 0
+        own = await _blocks_of(blobs, entry.blob)
+        shared: list[tuple[int, int]] = []
+        with suppress(UnavailableError):
+            async for found in self.entries_now().range(folder_range("/"), wait=False):
+                other = self._entry(found)
+                if other.path != entry.path and other.blob is not None:
+                    shared += await _blocks_of(blobs, other.blob)
+        freed = 0
+        for start, end in without(own, shared):
+            freed += end - start
+            await blobs.core.clear(start, end)
+        return freed
 
     async def clear_all(self) -> None:
         """Forget the bytes of all files here; entries stay."""
         if self._blobs is not None:
             await self._blobs.core.clear(0, self._blobs.core.length)
+
+    async def purge(self) -> None:
+        """Delete both cores from this store, and close. UnavailableError if others use them.
+
+        Never write a purged drive of ours anew: its old heads are signed, readers may have them.
+        """
+        keys = [self.core.discovery_key]
+        with suppress(UnavailableError):
+            keys.append((await self.get_blobs(timeout=0)).core.discovery_key)
+        if self._index is not None:
+            await self._index.forget()
+            self._index = None
+        await self.close()
+        for key in keys:
+            await self.store.purge(key)
 
     async def download_range(
         self, entries: Sequence[tuple[int, int]] = (), blobs: Sequence[tuple[int, int]] = ()
@@ -323,6 +487,14 @@ class Hyperdrive(DriveReader):
     ) -> None:
         value = encode_value(executable=executable, linkname=linkname, blob=blob, metadata=metadata)
         await self._sub.put(name.encode(), value)
+
+
+async def _blocks_of(blobs: Hyperblobs, blob: BlobId) -> list[tuple[int, int]]:
+    """The runs of blocks that a blob needs; of a mapped one also what its map lists, if held."""
+    runs = [(blob.block_offset, blob.block_end)]
+    if blob.block_map and await blobs.has(replace(blob, block_map=False)):
+        runs += [(entry.block, entry.block + 1) for entry in await blobs.block_map(blob)]
+    return runs
 
 
 class DriveCheckout(DriveReader):

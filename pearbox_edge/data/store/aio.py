@@ -31,7 +31,8 @@ class Corestore:
 
     Made with a storage; `open` before use and `close` at the end (or `async with`). What
     `namespace` gives shares everything with the store it came from; only that one is closed.
-    `active` False: never opens a channel by itself, only answers.
+    `active` False: never opens a channel by itself, only answers. `offline`: there will be no
+    streams, so what is not held fails at once.
     Upstream: npm corestore 7.12.5.
     """
 
@@ -43,10 +44,13 @@ class Corestore:
         random_bytes: Callable[[int], bytes] | None = None,
         manifest_version: int = 1,
         active: bool = True,
+        offline: bool = False,
     ) -> None:
         if primary_key is not None and len(primary_key) != KEY_SIZE:
             raise UsageError(f"a primary key is {KEY_SIZE} bytes, not {len(primary_key)}")
-        self._shared = _Shared(storage, primary_key, random_bytes, manifest_version, active)
+        self._shared = _Shared(
+            storage, primary_key, random_bytes, manifest_version, active, offline
+        )
         self._namespace = ROOT_NAMESPACE
 
     async def open(self) -> Self:
@@ -133,6 +137,10 @@ class Corestore:
             await shared.storage.set_values(alias)
         return core
 
+    async def purge(self, discovery_key: DiscoveryKey) -> None:
+        """Delete a core with all its bytes. UnavailableError while anybody has it open."""
+        await self._shared.purge(discovery_key)
+
     async def list(self) -> list[DiscoveryKey]:
         """Discovery keys of all cores held, oldest first."""
         return await self._shared.storage.cores()
@@ -170,8 +178,10 @@ class _Shared:
         random_bytes: Callable[[int], bytes] | None,
         manifest_version: int,
         active: bool,
+        offline: bool,
     ) -> None:
         self.storage = storage
+        self._offline = offline
         self.manifest_version = manifest_version
         self.links: dict[StreamLink, None] = {}
         self.ended_traffic = Traffic()
@@ -243,6 +253,8 @@ class _Shared:
         core = await Hypercore.open(self.storage, key=key, manifest=manifest, key_pair=key_pair)
         replicator = Replicator(core)
         replicator.set_finding(self._finding)
+        if self._offline:
+            core.fetcher = None
         entry = OpenCore(core, replicator)
         self._cores.add(entry)
         for link in self.links:
@@ -322,6 +334,21 @@ class _Shared:
             self._cores.remove(entry)
             entry.replicator.close()
             await entry.core.close()
+
+    async def purge(self, key: DiscoveryKey) -> None:
+        """See Corestore.purge."""
+        async with self._lock:
+            self._check_open()
+            entry = self._cores.get(key)
+            if entry is not None:
+                if entry.is_held:
+                    raise UnavailableError("the core is in use", code="CORE_IN_USE")
+                self._cores.remove(entry)
+                entry.replicator.close()
+                await entry.core.close()
+            held = await self.storage.open_core(key)
+            if held is not None:
+                await self.storage.delete_core(held.core_id)
 
     async def close(self) -> None:
         """See Corestore.close."""

@@ -275,11 +275,17 @@ async def test_a_core_that_is_no_drive_is_refused_when_opened() -> None:
 
 
 paths = st.sampled_from(["/a", "/a/b", "/c", "/ä", "/c/d/e"])
+CONTENT = [b"", b"1", b"22", b"333"]
+content = st.sampled_from(CONTENT)
 lives = st.lists(
     st.one_of(
-        st.tuples(st.just("put"), paths, st.binary(max_size=4)),
+        st.tuples(st.just("put"), paths, content),
         st.tuples(st.just("delete"), paths, st.just(b"")),
-        st.tuples(st.just("batch"), paths, st.binary(max_size=4)),
+        st.tuples(st.just("batch"), paths, content),
+        st.tuples(st.just("copy"), paths, st.just(b"")),
+        st.tuples(st.just("rename"), paths, st.just(b"")),
+        st.tuples(st.just("clear"), paths, st.just(b"")),
+        st.tuples(st.just("restore"), paths, st.binary(min_size=1, max_size=1)),
         st.tuples(st.just("truncate"), paths, st.binary(min_size=1, max_size=1)),
         st.tuples(st.just("reopen"), paths, st.just(b"")),
     ),
@@ -287,20 +293,27 @@ lives = st.lists(
 )
 
 
-@given(lives, st.booleans())
+@given(lives, st.booleans(), st.booleans())
 async def test_a_drive_agrees_with_dicts_through_its_life(
-    steps: list[tuple[str, str, bytes]], encrypted: bool
+    steps: list[tuple[str, str, bytes]], encrypted: bool, dedup: bool
 ) -> None:
     async with Corestore(MemoryStorage(), primary_key=PRIMARY_KEY) as store:
-        encryption_key = bytes(32) if encrypted else None
-        drive = await Hyperdrive(store, encryption_key=encryption_key).open()
+        key = bytes(32) if encrypted else None
+        drive = await Hyperdrive(store, encryption_key=key, dedup=dedup).open()
         model: dict[str, bytes] = {}
         versions = {1: dict(model)}
+        cleared: set[bytes] = set()
         for what, path, data in steps:
+            assert drive.blobs is not None
+            blocks = drive.blobs.core.length
+            held = set(model.values()) - cleared
             match what:
                 case "put":
                     await drive.put(path, data)
                     model[path] = data
+                    if dedup and data in held:
+                        assert drive.blobs.core.length == blocks
+                    cleared.discard(data)
                 case "delete":
                     assert await drive.delete(path) == (path in model)
                     model.pop(path, None)
@@ -310,17 +323,44 @@ async def test_a_drive_agrees_with_dicts_through_its_life(
                         await batch.put(path, data)
                         await batch.put("/batched", data)
                     model |= {path: data, "/batched": data}
+                    if dedup:
+                        assert drive.blobs.core.length <= blocks + 1
+                    cleared.discard(data)
+                case "copy" | "rename":
+                    if path in model:
+                        await getattr(drive, what)(path, "/copied")
+                        model["/copied"] = model[path]
+                        if what == "rename":
+                            del model[path]
+                        assert drive.blobs.core.length == blocks
+                case "clear":
+                    await drive.clear(path)
+                    if path in model:
+                        cleared.add(model[path])
+                case "restore":
+                    version = sorted(versions)[data[0] % len(versions)]
+                    if path in versions[version] and not cleared:
+                        await drive.restore(path, version)
+                        model[path] = versions[version][path]
+                        assert drive.blobs.core.length == blocks
                 case "truncate":
                     version = sorted(versions)[data[0] % len(versions)]
                     if drive.core.length:
                         await drive.truncate(version)
                     versions = {v: files for v, files in versions.items() if v <= version}
                     model = dict(versions[version])
+                    cleared = cleared and set(CONTENT)
                 case _:
                     await drive.close()
-                    drive = await Hyperdrive(store, encryption_key=encryption_key).open()
+                    drive = await Hyperdrive(store, encryption_key=key, dedup=dedup).open()
             versions[drive.version] = dict(model)
+            for name, value in model.items():
+                # Whatever was not cleared is there, also if a copy of it was cleared.
+                if value not in cleared:
+                    assert await drive.get(name) == value
         for version, files in versions.items():
             view = drive.checkout(version)
-            assert {entry.path: await view.get(entry) async for entry in view.list()} == files
+            assert {entry.path async for entry in view.list()} == set(files)
+            if not cleared:
+                assert {entry.path: await view.get(entry) async for entry in view.list()} == files
         await drive.close()
