@@ -158,7 +158,8 @@ def play_open_message_batch_close(entry: Entry, frames: list[tuple[str, str]]) -
     for kind, body in ((0, "0568656c6c6f"), (1, "fe70110100")):
         ours.send(kind, bytes.fromhex(body))
         log += shuttle(a, b)
-    theirs.send(2, bytes.fromhex("0a80b0d66ce0927a80f8b2"))
+    (answer,) = [data for name, data in frames if name == "b" and data.startswith("0102")]
+    theirs.send(2, bytes.fromhex(answer)[2:])
     log += shuttle(a, b)
     for kind, body in ((0, "036f6e65"), (1, "02"), (0, "057468726565")):
         ours.send(kind, bytes.fromhex(body))
