@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from pearbox_edge.ids import NodeId
 from pearbox_edge.wire import Address
 
-from .limits import HeldAnswers, HostRates, ProvenHosts, fits
+from .limits import Held, HeldAnswers, HostRates, ProvenHosts, fits
 from .messages import (
     ADDRESS_SIZE,
     DELAYED_PING,
@@ -179,9 +179,15 @@ class Answers:
 
     def _challenge(self, to: Address, socket: int, data: bytes) -> None:
         """Ask for a sign of life before sending so much."""
-        if self._held.hold(to, socket, data):
+        known = self._held.get(to)
+        if known is not None:
+            known.socket, known.data = socket, data
             return
         self.challenges += 1
+        held = Held(socket, data)
+        dropped = self._held.hold(to, held)
+        if dropped is not None and dropped.asking is not None:
+            self._state.requests.cancel(dropped.asking, self._state.now)
 
         def pong(_reply: Reply) -> None:
             held = self._held.release(to)
@@ -198,6 +204,7 @@ class Answers:
         )
         if asking is None:
             self._drop_held(to)
+        held.asking = asking
 
     def _drop_held(self, to: Address) -> None:
         self.refused += 1

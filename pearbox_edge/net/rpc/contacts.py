@@ -64,20 +64,19 @@ class Contacts:
         """A lasting member of the DHT sent us something.
 
         to: where it sees us; it counts if `sample`. asked: whether this answers a question of ours,
-        so that its address is no forgery.
+        so that its address is no forgery; only then it has a vote on ours.
         """
         node = self._by_age.get(node_id(address))
         if node is None:
             node = TableNode(address, self.tick)
-            if (asked or self._has_room_for_unasked()) and self.add(node):
-                node.sampled = self.tick
-                self._on_sample(to)
-            return
-        if sample and (not node.sampled or self.tick - node.sampled >= OLD_NODE):
+            if not (asked or self._has_room_for_unasked()) or not self.add(node):
+                return
+        else:
+            node.pinged = node.seen = self.tick
+            self._by_age.move_to_end(node.id)
+        if sample and asked and (not node.sampled or self.tick - node.sampled >= OLD_NODE):
             node.sampled = self.tick
             self._on_sample(to)
-        node.pinged = node.seen = self.tick
-        self._by_age.move_to_end(node.id)
 
     def add(self, node: TableNode) -> bool:
         """Take a node up if there is room; else `on_full_row` may make some."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pearbox_edge.wire import Address
 
+from .requests import Asking
+
 _HEADERS = 28  # SPEC bytes of IPv4 and UDP around each datagram
 _KEPT_HOSTS = 4096  # TUNING; the one longest not heard of goes first
 _PROVEN_FOR = 600.0  # TUNING seconds, about as long as a NAT's address stays
@@ -66,12 +68,13 @@ def fits(size: int, asked_size: int, limit: float) -> bool:
     return size + _HEADERS <= limit * (asked_size + _HEADERS)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Held:
-    """An answer that waits."""
+    """An answer that waits, and the ping that it waits for."""
 
     socket: int
     data: bytes
+    asking: Asking | None = None
 
 
 class HeldAnswers:
@@ -83,16 +86,16 @@ class HeldAnswers:
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, address: Address, socket: int, data: bytes) -> bool:
-        """Keep the latest answer for an address; False if that address has to be asked first.
+    def get(self, address: Address) -> Held | None:
+        """What is kept for an address."""
+        return self._held.get(address)
 
-        The oldest one goes when there are too many.
-        """
-        known = address in self._held
-        self._held[address] = Held(socket, data)
-        if len(self._held) > MAX_HELD:
-            self._held.popitem(last=False)
-        return known
+    def hold(self, address: Address, held: Held) -> Held | None:
+        """Keep an answer; returns the oldest one, to be dropped, if there are too many."""
+        self._held[address] = held
+        if len(self._held) <= MAX_HELD:
+            return None
+        return self._held.popitem(last=False)[1]
 
     def release(self, address: Address) -> Held | None:
         """Take back what is kept for an address."""

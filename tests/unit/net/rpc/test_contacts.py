@@ -69,6 +69,15 @@ def test_what_came_to_the_other_socket_says_nothing_of_our_address() -> None:
     assert len(case.samples) == 1
 
 
+def test_who_only_asks_has_no_vote_on_our_address() -> None:
+    case = Case()
+    case.hear(there(1), asked=False)
+    case.hear(there(1), asked=False)
+    assert len(case.contacts) == 1 and case.samples == []
+    case.hear(there(1))
+    assert case.samples == [HERE]
+
+
 def test_a_full_row_reports_the_newcomer() -> None:
     case = Case()
     row = case.fill()

@@ -1,4 +1,4 @@
-from pearbox_edge.net.rpc.limits import MAX_HELD, HeldAnswers, HostRates, ProvenHosts, fits
+from pearbox_edge.net.rpc.limits import MAX_HELD, Held, HeldAnswers, HostRates, ProvenHosts, fits
 from pearbox_edge.wire import Address
 
 HOST = "203.0.113.7"
@@ -37,21 +37,23 @@ def test_an_answer_fits_by_what_is_on_the_line() -> None:
     assert not fits(3 * (43 + 28) - 27, 43, 3)
 
 
-def test_the_last_answer_for_an_address_is_held_and_the_first_says_so() -> None:
+def test_only_so_many_answers_are_held_and_the_oldest_goes() -> None:
     held = HeldAnswers()
-    there = Address(HOST, 1)
-    assert not held.hold(there, 0, b"first")
-    assert held.hold(there, 1, b"second")
-    found = held.release(there)
-    assert found is not None and (found.socket, found.data) == (1, b"second")
-    assert held.release(there) is None
-
-
-def test_only_so_many_answers_are_held() -> None:
-    held = HeldAnswers()
-    for port in range(MAX_HELD + 10):
-        held.hold(Address(HOST, port), 0, b"answer")
+    first = Held(0, b"first")
+    assert held.hold(Address(HOST, 0), first) is None
+    for port in range(1, MAX_HELD):
+        assert held.hold(Address(HOST, port), Held(0, b"more")) is None
+    assert held.hold(Address(HOST, MAX_HELD), Held(0, b"last")) is first
     assert len(held) == MAX_HELD
-    assert held.release(Address(HOST, 0)) is None
+    assert held.get(Address(HOST, 0)) is None
     held.clear()
     assert len(held) == 0
+
+
+def test_an_answer_is_released_once() -> None:
+    held = HeldAnswers()
+    answer = Held(1, b"answer")
+    held.hold(Address(HOST, 1), answer)
+    assert held.get(Address(HOST, 1)) is answer
+    assert held.release(Address(HOST, 1)) is answer
+    assert held.release(Address(HOST, 1)) is None

@@ -12,7 +12,13 @@ from pearbox_edge.net.rpc import (
     RpcOptions,
     node_id,
 )
-from pearbox_edge.net.rpc.messages import Response, encode_response
+from pearbox_edge.net.rpc.messages import (
+    PING,
+    Request,
+    Response,
+    encode_request,
+    encode_response,
+)
 from pearbox_edge.wire import Address
 from tests.kit.dht_sim import SERVER_PORT, SimNet, SimNode
 
@@ -101,6 +107,7 @@ def test_the_first_of_all_becomes_a_lasting_member_when_others_say_its_address()
     second = net.add(options).start()
     net.run(30)
     assert not second.machine.ephemeral
+    net.run(8 * TICK)
     assert not first.machine.ephemeral
 
 
@@ -167,6 +174,19 @@ def test_liars_do_not_make_a_lasting_member_give_up_its_id() -> None:
         node.machine.transmit(net.now)
         node.machine.receive([Datagram(encode_response(lie), liar)], net.now)
     assert node.machine.id == before
+
+
+def test_forged_questions_do_not_make_a_lasting_member_give_up_its_id() -> None:
+    net, nodes = dht()
+    node = nodes[5]
+    before = node.machine.id
+    for number in range(200):
+        forged = Address(f"66.0.{number}.1", 49737)
+        lie = Request(1, Address("6.6.6.6", 6), node_id(forged), None, True, PING, None, None)
+        node.machine.receive([Datagram(encode_request(lie), forged)], net.now)
+        net.run(1)
+    assert node.machine.id == before
+    assert node.machine.host == node.host
 
 
 @pytest.mark.parametrize("names", [{}, {"node.example": "11.0.0.7"}])

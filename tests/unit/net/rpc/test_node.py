@@ -25,6 +25,7 @@ from pearbox_edge.net.rpc import (
     Unanswered,
     node_id,
 )
+from pearbox_edge.net.rpc.limits import MAX_HELD
 from pearbox_edge.net.rpc.messages import Request, Response, decode, encode_request, encode_response
 from pearbox_edge.wire import Address
 from tests.kit.dht_sim import SERVER_PORT, SimNet, SimNode, nearest
@@ -160,6 +161,45 @@ def test_no_datagram_makes_a_node_fail(datagrams: list[bytes], socket: int) -> N
     node.transmit(0.0)
     node.expire(5.0)
     node.transmit(5.0)
+
+
+def test_a_flood_of_forged_questions_fills_nothing_and_honest_askers_are_served() -> None:
+    node = machine()
+    chance = random.Random(2)
+    honest = encode_request(Request(1, HERE, None, None, True, 2, bytes(32), None))
+    now, served = 0.0, 0
+    for number in range(20_000):
+        now += 0.0005
+        forged = Address(
+            f"{chance.randrange(1, 224)}.{chance.randrange(256)}.{number & 255}.1",
+            chance.randrange(1, 65536),
+        )
+        question = Request(
+            number,
+            HERE,
+            node_id(forged),
+            bytes(32) if number % 4 == 1 else None,
+            number % 4 < 3,
+            (0, 0, 4, 9)[number % 4],
+            bytes(32),
+            (9000).to_bytes(4, "little"),
+        )
+        node.receive([Datagram(encode_request(question), forged)], now)
+        for event in node.events():
+            if isinstance(event, RequestArrived):
+                node.reply(event.request, bytes(900), now)
+        if number % 100 == 0:
+            node.receive([Datagram(honest, THERE)], now)
+            served += any(out.address == THERE for out in node.transmit(now))
+            node.expire(now)
+        node.transmit(now)
+    assert served == 200
+    counters = node.counters()
+    assert counters["nodes"] < 400
+    assert counters["pending"] <= MAX_HELD + 20
+    answers = node._answers
+    sizes = (len(answers._rates), len(answers._held), len(answers._delayed), len(answers.proven))
+    assert max(sizes) <= 4096
 
 
 # -- together -------------------------------------------------------------------------------------
