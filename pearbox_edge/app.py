@@ -31,7 +31,7 @@ class Node:
     async def shared_drive(self, paths: Sequence[str], name: str | None) -> Hyperdrive:
         """The drive of this data directory for these paths, or for this name."""
         name = name or "\0".join(["paths", *sorted(real_path(path) for path in paths)])
-        drive = Hyperdrive(self.store.namespace(name))
+        drive = Hyperdrive(self.store.namespace(name), dedup=True)
         await drive.open()
         return drive
 

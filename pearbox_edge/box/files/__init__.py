@@ -9,7 +9,15 @@ What a stranger wrote into a drive is never trusted here: see `paths.py`.
 from .blob import Blob
 from .destination import Destination, NewFile
 from .paths import UnsafePath, link_target, safe_parts
-from .read import ReadFile, fingerprint_of, is_same_content, read_chunks, read_whole
+from .read import (
+    ReadContent,
+    ReadFile,
+    fingerprint_of,
+    is_same_content,
+    read_chunks,
+    read_content,
+    read_whole,
+)
 from .scan import (
     Found,
     FoundFile,
@@ -31,6 +39,7 @@ __all__ = [
     "FoundFile",
     "FoundLink",
     "NewFile",
+    "ReadContent",
     "ReadFile",
     "Skipped",
     "Source",
@@ -42,6 +51,7 @@ __all__ = [
     "plan_sources",
     "printable",
     "read_chunks",
+    "read_content",
     "read_whole",
     "real_path",
     "safe_parts",

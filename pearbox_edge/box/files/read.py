@@ -65,6 +65,27 @@ def fingerprint_of(item: FoundFile) -> bytes | None:
     return state.digest()
 
 
+class ReadContent(NamedTuple):
+    """The BLAKE3 of all bytes of a file, and the stamp that stands for exactly them."""
+
+    fingerprint: bytes
+    size: int
+    stamp: Stamp
+
+
+def read_content(item: FoundFile) -> ReadContent:
+    """Read a file of any size only to know what is in it. OSError if it cannot be read."""
+    state = Fingerprint()
+    chunks = read_chunks(item)
+    size = 0
+    for chunk in chunks:
+        if isinstance(chunk, Stamp):
+            return ReadContent(state.digest(), size, chunk)
+        state.update(chunk)
+        size += len(chunk)
+    raise AssertionError  # the stamp comes last
+
+
 def is_same_content(path: str, blob: Blob) -> bool:
     """Whether a file has exactly the bytes of a blob."""
     try:

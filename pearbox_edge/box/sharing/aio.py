@@ -20,12 +20,13 @@ from pearbox_edge.box.files import (
     is_same_content,
     printable,
     read_chunks,
+    read_content,
     read_whole,
     scan,
     scan_below,
 )
 from pearbox_edge.crypto import Fingerprint
-from pearbox_edge.data.drive import Entry, Hyperdrive
+from pearbox_edge.data.drive import Content, Entry, Hyperdrive, NewFile
 from pearbox_edge.data.storage import Storage
 
 from .plan import Known, Plan, make_plan
@@ -222,14 +223,16 @@ class FolderShare:
     async def _put_group(self, group: Sequence[FoundFile], known: dict[str, Known]) -> int:
         contents = await asyncio.to_thread(lambda: [read_whole(item) for item in group])
         stamps: dict[str, bytes | None] = {}
+        files: list[NewFile] = []
+        for item, read in zip(group, contents, strict=True):
+            if isinstance(read, Skipped):
+                self._tell(read)
+                continue
+            files.append(NewFile(item.drive_path, read.data, read.stamp.executable))
+            stamps[item.drive_path] = self._stamp(read.stamp)
+            self._count(known.get(item.drive_path), Known(len(read.data), False, None))
         async with await self.drive.batch() as batch:
-            for item, read in zip(group, contents, strict=True):
-                if isinstance(read, Skipped):
-                    self._tell(read)
-                    continue
-                await batch.put(item.drive_path, read.data, executable=read.stamp.executable)
-                stamps[item.drive_path] = self._stamp(read.stamp)
-                self._count(known.get(item.drive_path), Known(len(read.data), False, None))
+            await batch.put_many(files)
         await self._remember(stamps)
         self._advance(sum(item.stamp.size for item in group))
         return len(stamps)
@@ -249,7 +252,16 @@ class FolderShare:
 
         executable = item.stamp.executable
         try:
-            await self.drive.put_stream(item.drive_path, source, executable=executable)
+            # Moved, copied or put back: then the drive has the bytes, and one entry is all.
+            known_size = await self.drive.may_hold(stamp.size)
+            read = await asyncio.to_thread(read_content, item) if known_size else None
+            if read is not None and await self.drive.put_same(
+                item.drive_path, Content(read.size, read.fingerprint), executable=executable
+            ):
+                stamp = read.stamp
+                self._advance(stamp.size)
+            else:
+                await self.drive.put_stream(item.drive_path, source, executable=executable)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             self._tell(Skipped(item.drive_path, printable(item.path), reason))

@@ -79,3 +79,21 @@ async def test_an_empty_folder_is_a_drive_that_can_be_proved(tmp_path: Path) -> 
         imported = await share_of(drive, tmp_path).import_all()
         assert (imported.files, imported.version) == (0, 1)
         assert drive.core.length == 1
+
+
+async def test_moved_and_copied_files_write_no_block(tmp_path: Path) -> None:
+    write(tmp_path / "small", b"small" * 50)
+    write(tmp_path / "big", b"big!" * 1_500_000)
+    async with new_drive(dedup=True) as drive:
+        await share_of(drive, tmp_path).import_all()
+        assert drive.blobs is not None
+        blocks = drive.blobs.core.length
+        (tmp_path / "sub").mkdir()
+        for name in ("small", "big"):
+            (tmp_path / name).rename(tmp_path / "sub" / name)
+            write(tmp_path / f"{name} copy", (tmp_path / "sub" / name).read_bytes())
+        imported = await share_of(drive, tmp_path).import_all()
+        assert (imported.changed, imported.removed) == (4, 2)
+        assert drive.blobs.core.length == blocks
+        assert await drive.get("/sub/big") == await drive.get("/big copy") == b"big!" * 1_500_000
+        assert await drive.get("/small copy") == b"small" * 50
