@@ -19,6 +19,8 @@ from pearbox_edge.net.tcp import connect, listen
 
 from .targets import Backoff, Target
 
+ANY_HOST = "0.0.0.0"  # noqa: S104 (what a person asks for who wants to be reached)
+
 log = logging.getLogger(__name__)
 
 
@@ -104,8 +106,15 @@ class PeerHub:
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Accept connections; gives the address taken (port 0 picks one).
 
-        Raises InputError when the address cannot be had.
+        ANY_HOST takes IPv4 and IPv6 alike. Raises InputError when the address cannot be had.
         """
+        if host == ANY_HOST:
+            try:
+                both = await self._exits.enter_async_context(listen("::", port, self._accepted))
+            except (OSError, UnavailableError) as error:
+                log.debug("no IPv6 here: %s", error)
+            else:
+                return host, both.address[1]
         listener = listen(host, port, self._accepted)
         try:
             await self._exits.enter_async_context(listener)
