@@ -92,6 +92,12 @@ class Network:
 
         def reached(_reply: Reply) -> None:
             self._answers_reach_us = True
+            if self._state.bootstrapped:  # the walk was over before: a race in small networks
+                self.update(opened, only_firewall=True)
+
+        def opened(changed: bool) -> None:
+            if changed:
+                self._refresh()
 
         self._state.ask(self._probe(reply.sender), reached)
 

@@ -38,6 +38,7 @@ from .routing_table import TableNode
 from .state import NodeState
 from .upkeep import REFRESH_TICKS, Upkeep
 
+_MULTICAST = 224  # SPEC first octet from which addresses are nobody's own
 _BUSY = 2  # SPEC questions under way, above which background walks hold back
 
 
@@ -429,7 +430,9 @@ class RpcNodeMachine:
 
     def is_welcome(self, address: Address) -> bool:
         """Whether a query may ask a node."""
-        if address.port == 0 or node_id(address) == self.table_id:
+        if address.port == 0 or not 0 < int(address.host.partition(".")[0]) < _MULTICAST:
+            return False  # a liar would have us shout at a whole network
+        if node_id(address) == self.table_id:
             return False
         return self._state.is_welcome(address)
 

@@ -46,6 +46,14 @@ def test_a_node_that_strangers_reach_is_seen_to_be_open_while_it_joins() -> None
     assert sum(isinstance(event, Bootstrapped) for event in node.events) == 1
 
 
+def test_in_a_tiny_network_it_is_seen_to_be_open_just_as_well() -> None:
+    for seed in range(10):
+        net, nodes = dht(seed, count=2)
+        node = net.add(joining(nodes)).start()
+        net.run(1)
+        assert node.machine.remote_address == node.address
+
+
 def test_a_node_behind_a_firewall_is_not() -> None:
     net, nodes = dht()
     node = net.add(joining(nodes), firewall=True).start()

@@ -130,6 +130,19 @@ def test_a_target_has_32_bytes() -> None:
         machine().find_node(b"short", 0.0)
 
 
+def test_named_addresses_that_are_nobodys_are_not_asked() -> None:
+    node = machine()
+    named = [
+        Address("0.0.0.0", 1),
+        Address("224.0.0.251", 5353),
+        Address("255.255.255.255", 9),
+        Address("1.2.3.4", 0),
+        HERE,
+    ]
+    node.find_node(bytes(32), 0.0, QueryOptions(nodes=[*named, THERE]))
+    assert [out.address for out in node.transmit(0.0)] == [THERE]
+
+
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_nobody_sends_from_an_impossible_port(port: int) -> None:
     node = machine()
