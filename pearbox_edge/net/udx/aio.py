@@ -9,7 +9,7 @@ from typing import Self, assert_never
 from pearbox_edge.errors import UnavailableError, UsageError
 from pearbox_edge.wire import Buffer
 
-from .datagrams import Address, DatagramSocket
+from .datagrams import READ_BUFFER, Address, DatagramSocket
 from .finished import FinishedStreams
 from .mtu import OVERHEAD_IPV4, OVERHEAD_IPV6
 from .packet import DESTROY, END, HEADER_SIZE, ID_OFFSET, is_udx, is_uniform, readdress
@@ -44,10 +44,12 @@ class Udx:
         self._streams: dict[int, UdxStream] = {}
         self._finished = FinishedStreams()
         self._sockets: set[UdxSocket] = set()
+        # One for all sockets: hole punching binds hundreds.
+        self._buffer = memoryview(bytearray(READ_BUFFER))
 
     def bind(self, host: str, port: int = 0) -> "UdxSocket":
         """A new socket. Raises UnavailableError when the port is taken."""
-        socket = UdxSocket(self, host, port, offload=self._offload)
+        socket = UdxSocket(self, host, port, offload=self._offload, buffer=self._buffer)
         self._sockets.add(socket)
         return socket
 
@@ -122,7 +124,9 @@ class Udx:
 class UdxSocket:
     """One UDP port, shared by streams and by a protocol of plain datagrams."""
 
-    def __init__(self, udx: Udx, host: str, port: int, *, offload: bool = True) -> None:
+    def __init__(
+        self, udx: Udx, host: str, port: int, *, offload: bool, buffer: memoryview
+    ) -> None:
         """Made by `Udx.bind`."""
         self.on_datagram: Callable[[bytes, Address], None] | None = None
         """Gets every datagram that is no known stream's, with the address it came from."""
@@ -136,6 +140,7 @@ class UdxSocket:
             on_readable=self._on_readable,
             on_writable=self._flush,
             offload=offload,
+            buffer=buffer,
         )
 
     @property
@@ -178,8 +183,10 @@ class UdxSocket:
 
     def _flush(self) -> None:
         self._is_scheduled = False
-        while self._touched and not self._datagrams.is_blocked:
-            stream, _ = self._touched.popitem()
+        touched = self._touched
+        while touched and not self._datagrams.is_blocked:
+            stream = next(iter(touched))  # who waited longest
+            del touched[stream]
             stream.flush()
 
     def _on_readable(self) -> None:
@@ -457,8 +464,9 @@ class UdxStream:
         socket, address = other.newest_path
         readdress(view, size, other.remote_id)
         parts: list[Buffer] = []
-        for start in range(0, len(view), size):  # copies: the memory is the socket's
-            parts += (b"", bytes(view[start : start + size]))
+        kept = memoryview(bytes(view))  # the memory is the socket's
+        for start in range(0, len(view), size):
+            parts += (b"", kept[start : start + size])
         socket.send_batch(parts, size, address)
         if DESTROY in flags:
             for stream in (self, other):

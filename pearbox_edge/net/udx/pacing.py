@@ -1,6 +1,6 @@
 """Spreads sending over time: a bucket of packets that fills at the pacing rate."""
 
-BURST_TIME = 0.005  # TUNING credit for this long: timers of the event loop may be late by as much
+BURST_TIME = 0.010  # TUNING credit for this long: timers of the event loop may be late by as much
 MIN_BURST = 10  # SPEC sheet 02: the first window may leave at once
 GRAIN = 0.001  # TUNING seconds; the event loop's timers are not finer
 _EXACT = 1e-6  # packets: what is missing is an error of rounding

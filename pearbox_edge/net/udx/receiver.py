@@ -9,7 +9,7 @@ WINDOW = 4 << 20  # SPEC sheet 02: what the reference always advertises
 SLACK = 1 << 20  # TUNING unread bytes that do not narrow the window yet
 MOST_WAITING = WINDOW + 2 * SLACK  # TUNING past it packets are dropped: they ignore our window
 ACKS = 3  # TUNING packets that one ack may take, when one has not room for all blocks
-SMALL = 32 << 10  # TUNING pieces below this are joined before they are handed out
+SMALL = 32 << 10  # TUNING pieces below this are lengthened by what comes next
 MESSAGES = 256  # TUNING unordered messages that wait; the oldest go first, as on a full line
 _MASK = SEQUENCES - 1
 
@@ -52,11 +52,18 @@ class Receiver:
     def settle(self) -> None:
         """Copy what is in order out of the memory it arrived in: the last step of `receive`."""
         ready = self.inbox.ready
-        if ready:
+        if not ready:
+            return
+        chunks = self._chunks
+        if chunks and len(chunks[-1]) < SMALL:  # many tiny packets must not become many objects
+            chunk = chunks[-1]
+            self._unread -= len(chunk)
+            chunk += b"".join(ready)
+        else:
             chunk = bytearray().join(ready)
-            ready.clear()
-            self._chunks.append(chunk)
-            self._unread += len(chunk)
+            chunks.append(chunk)
+        ready.clear()
+        self._unread += len(chunk)
 
     # -- for the acks -----------------------------------------------------------------------------
 
@@ -87,9 +94,6 @@ class Receiver:
         if not chunks:
             return bytearray()
         data = chunks.popleft()
-        if chunks and len(data) < SMALL:
-            while chunks and len(data) < SMALL:
-                data += chunks.popleft()
         self._unread -= len(data)
         if self._advertised < WINDOW // 2 and self._unread <= SLACK + WINDOW // 4:
             self.must_ack = True

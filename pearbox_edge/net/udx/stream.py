@@ -225,6 +225,12 @@ class UdxStreamMachine:
                 if word == _DATA_WORD and seq == expected and size > HEADER_SIZE:
                     run.append(view[position + HEADER_SIZE : stop])
                     expected = expected + 1 & _MASK
+                elif word == _DATA_WORD:
+                    if run:
+                        self._take_run(run)
+                        run = []
+                    receiver.add(seq, view[position + HEADER_SIZE : stop], end=False)
+                    expected = inbox.next & _MASK
                 elif word != _ACK_WORD:
                     if run:
                         self._take_run(run)

@@ -6,6 +6,6 @@ Must not know: what the datagrams mean.
 Hosts of IPv4 stay in their dotted form, also on a socket that carries both families.
 """
 
-from .aio import Address, DatagramSocket, Received
+from .aio import READ_BUFFER, Address, DatagramSocket, Received
 
-__all__ = ["Address", "DatagramSocket", "Received"]
+__all__ = ["READ_BUFFER", "Address", "DatagramSocket", "Received"]

@@ -16,7 +16,7 @@ Address = tuple[str, int]
 Received = tuple[memoryview, int, Address]
 """(memory, size, from): datagrams of `size` bytes one behind the other, the last perhaps shorter.
 
-The memory is valid, and may be written to, until the next `receive`.
+The memory is valid, and may be written to, until the next `receive` into the same buffer.
 """
 
 LARGEST = 65536  # SPEC UDP: no system call brings more
@@ -54,10 +54,12 @@ class DatagramSocket:
         on_readable: Callable[[], None],
         on_writable: Callable[[], None],
         offload: bool = True,
+        buffer: memoryview | None = None,
     ) -> None:
         """Bind; port 0 takes any free one. Raises UnavailableError.
 
         offload: False sends and receives one by one, as on a kernel that cannot do better.
+        buffer: READ_BUFFER bytes that many sockets may share.
         """
         self._is_ipv6 = ":" in host
         family = socket.AF_INET6 if self._is_ipv6 else socket.AF_INET
@@ -80,7 +82,7 @@ class DatagramSocket:
         self.is_closed = False
         self._loop = asyncio.get_running_loop()
         self._on_writable = on_writable
-        self._buffer = memoryview(bytearray(READ_BUFFER))
+        self._buffer = memoryview(bytearray(READ_BUFFER)) if buffer is None else buffer
         self._backlog: deque[tuple[Sequence[Buffer], int, Address, int | None]] = deque()
         self._known: dict[str, str] = {}
         self._loop.add_reader(self._socket, on_readable)
@@ -100,7 +102,7 @@ class DatagramSocket:
         found: list[Received] = []
         buffer = self._buffer
         start = 0
-        limit = READ_BUFFER - LARGEST
+        limit = len(buffer) - LARGEST
         receive = self._socket.recvmsg_into
         try:
             while start <= limit and len(found) < READS and not self.is_closed:

@@ -11,6 +11,7 @@ from pearbox_edge.errors import UnavailableError, UsageError
 from pearbox_edge.ids import PublicKey
 from pearbox_edge.net.noise import SecretStream, SessionKeys
 from pearbox_edge.net.udx import Packet, Udx, UdxSocket, UdxStream, aio, encode_packet
+from pearbox_edge.wire import Buffer
 from tests.kit.net import seeded_bytes
 
 HOST = "127.0.0.1"
@@ -153,6 +154,31 @@ async def test_messages_and_plain_datagrams_share_the_port() -> None:
         for data in (b"\0", b"a plain one", stranger):
             near.socket.send(data, far.socket.address)
             assert await datagrams.get() == data
+
+
+async def test_a_run_of_several_streams_and_of_others_is_taken_apart() -> None:
+    """The kernel joins packets of equal size whoever they are for."""
+    async with Udx(seeded_bytes(1)) as one, Udx(seeded_bytes(2)) as two:
+        left, right = one.bind(HOST), two.bind(HOST)
+        streams = [two.stream(id_) for id_ in (1, 2)]
+        for stream in streams:
+            stream.connect(right, 9, *left.address)
+        plain: asyncio.Queue[bytes] = asyncio.Queue()
+        right.on_datagram = lambda data, where: plain.put_nowait(data)
+        parts: list[Buffer] = []
+        for seq in range(3):
+            for stream in streams:
+                text = b"%d-%d;" % (stream.id, seq)
+                parts += (b"", encode_packet(Packet(1, stream.id, 1, seq, 0, payload=text)))
+            parts += (b"", b"datagram".ljust(24, b"."))
+        left.send_batch(parts, 24, right.address)
+        for stream in streams:
+            wanted = b"".join(b"%d-%d;" % (stream.id, seq) for seq in range(3))
+            got = b""
+            while len(got) < len(wanted):
+                got += bytes(await stream.read())
+            assert got == wanted
+        assert [await plain.get() for _ in range(3)] == [b"datagram".ljust(24, b".")] * 3
 
 
 async def test_a_packet_that_comes_early_asks_the_firewall() -> None:

@@ -44,6 +44,18 @@ def test_small_pieces_are_read_together() -> None:
     assert receiver.read() == b"abc"
 
 
+def test_tiny_packets_do_not_become_many_objects() -> None:
+    receiver = Receiver()
+    for _ in range(100_000):
+        receiver.add_run([memoryview(b"x")])
+        receiver.settle()
+    reads = 0
+    while receiver.has_data:
+        receiver.read()
+        reads += 1
+    assert reads <= 4
+
+
 def test_sequence_numbers_wrap() -> None:
     receiver = Receiver((1 << 32) - 1)
     receiver.add(0, memoryview(b"b"), end=True)
