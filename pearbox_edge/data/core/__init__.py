@@ -7,8 +7,9 @@ Law: nothing is believed unless a signed tree covers it; a step counts whole or 
 """
 
 from . import flat_tree
-from .aio import MAX_BLOCK_SIZE, Hypercore, verify_storage
+from .aio import MAX_BLOCK_SIZE, Hypercore
 from .bitfield import Bitfield
+from .checking import verify_storage
 from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
 from .findings import Finding, FindingKind
 from .hooks import Accepted, CoreListener, Fetcher, Refusal, RefusalReason

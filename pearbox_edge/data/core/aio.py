@@ -29,11 +29,12 @@ from .proof import HashRequest, Proof, ProofRequest, SeekRequest
 from .serving import prove_all
 from .snapshot import Snapshot
 from .state import CoreState, load_manifest
-from .upkeep import Upkeep, check_storage
+from .upkeep import Upkeep
 from .view import CONFLICT_NAME, CoreView
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+offload = asyncio.to_thread
 
 MAX_BLOCK_SIZE = 15 << 20  # SPEC sheet 11: writers refuse more; it must fit one message
 STAGED_BYTES = 16 << 20
@@ -68,7 +69,7 @@ class Hypercore(CoreView):
         self._hurry = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
         self._stored = stored
-        self._upkeep = Upkeep(storage, state, self._exclusive, self._tell, asyncio.to_thread)
+        self._upkeep = Upkeep(storage, state, self._exclusive, self._tell, offload)
 
     @classmethod
     async def open(
@@ -587,9 +588,3 @@ async def _within(timeout: float | None, what: Awaitable[T]) -> T:
             return await what
     except TimeoutError as error:
         raise UnavailableError("nobody answered in time", code="REQUEST_TIMEOUT") from error
-
-
-async def verify_storage(storage: Storage, *, repair: bool = False) -> AsyncIterator[Finding]:
-    """Everything that is wrong in a storage none of whose cores is open; see `Hypercore.verify`."""
-    async for finding in check_storage(storage, asyncio.to_thread, repair=repair):
-        yield finding

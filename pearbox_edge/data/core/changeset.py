@@ -19,6 +19,9 @@ from .flat_tree import MAX_LENGTH
 from .manifest import Manifest
 from .merkle_tree import GrowingTree
 
+HEAD_LOST = b"\x01"
+"""The value of LEFT_OVER in a core of which not even an old head is left."""
+
 
 class Reorg(NamedTuple):
     """A verified head of a higher fork: its nodes and roots, and the blocks it shares with ours.
@@ -114,7 +117,7 @@ def mended(core_id: int, mend: Mend, bitfield: Bitfield) -> Changeset:
             head=Head(),
             contiguous_length=0,
             dropped=[(0, 2 * MAX_LENGTH)],
-            user_data={LEFT_OVER: b"\x01"},
+            user_data={LEFT_OVER: HEAD_LOST},
         )
     for start, end in mend.forget:
         bitfield.clear_range(start, end)

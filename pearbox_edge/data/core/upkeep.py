@@ -8,11 +8,11 @@ from pearbox_edge.data.storage import LEFT_OVER, BlockWrite, Changeset, Storage,
 from pearbox_edge.errors import StorageError
 from pearbox_edge.logs import short
 
-from .changeset import Mend, mended
-from .findings import Finding, FindingKind
+from .changeset import HEAD_LOST, Mend, mended
+from .findings import Finding
 from .hooks import CoreListener
 from .state import CoreState
-from .verifying import Access, CoreCheck, Offload, check_at_rest
+from .verifying import Access, CoreCheck, Offload
 
 _LEAVES = 2048  # TUNING: tree nodes looked through at a time for blocks to take in
 
@@ -96,11 +96,12 @@ class Upkeep:
         """
         state = self._state
         size = await self._storage.data_size(state.core_id)
-        if state.head.length == 0 or state.head.byte_length < size:
+        is_unknown = user_data.get(LEFT_OVER) == HEAD_LOST and state.head.length == 0
+        if is_unknown or state.head.byte_length < size:
             raise StorageError(
                 f"the newest head of core {short(state.key)} was lost here: connect to a peer that "
                 "has all of it before anything is written to it",
-                code="STORAGE_HEAD_LOST",
+                code="STORAGEHEAD_LOST",
             )
         await self._storage.commit(Changeset(state.core_id, user_data={LEFT_OVER: None}))
         user_data.pop(LEFT_OVER, None)
@@ -123,20 +124,3 @@ class Upkeep:
             for index in blocks:
                 bitfield.clear_range(index, index + 1)
             raise
-
-
-async def check_storage(
-    storage: Storage, offload: Offload, *, repair: bool
-) -> AsyncIterator[Finding]:
-    """Everything that is wrong with all cores of a storage; none of them may be open."""
-    for problem in await storage.check():
-        yield Finding(None, FindingKind.TABLES, 0, 0, problem)
-    for discovery_key in await storage.cores():
-        stored = await storage.open_core(discovery_key)
-        if stored is None:
-            continue
-        try:
-            async for finding in check_at_rest(storage, stored, offload, repair=repair):
-                yield finding
-        except StorageError as error:
-            yield Finding(stored.key, FindingKind.TABLES, 0, 0, str(error))

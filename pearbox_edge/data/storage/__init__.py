@@ -18,6 +18,7 @@ from .interface import (
     TreeNode,
 )
 from .memory import MemoryStorage
+from .rebuilding import Rebuilt
 from .sqlite import SqliteStorage, StorageOptions
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Changeset",
     "Head",
     "MemoryStorage",
+    "Rebuilt",
     "SqliteStorage",
     "Storage",
     "StorageOptions",

@@ -20,6 +20,7 @@ from pearbox_edge.wire import Buffer
 from .failures import disk_error, short_error
 from .holes import punch_hole
 from .interface import BlockWrite, ByteRange
+from .keepsakes import sync_folder
 
 FOLDER = "cores"
 _MAX_PARTS = 1024  # SPEC Linux IOV_MAX: buffers one pwritev takes
@@ -167,8 +168,10 @@ class DataFiles:
             if handle is not None:
                 handle.dropped = True
                 _close_unused(handle)
-        with self._errors(core):
-            self.path(core).unlink(missing_ok=True)
+        with self._errors(core), suppress(FileNotFoundError):
+            self.path(core).unlink()
+            # If it came back after a power cut, a new core of this key would find it.
+            sync_folder(self.path(core).parent)
 
     def close(self) -> None:
         """Close all files; none may be in use any more."""
@@ -227,11 +230,7 @@ class DataFiles:
     def _sync_folders(self, core: DiscoveryKey) -> None:
         fan = self.path(core).parent
         for folder in (fan, fan.parent, fan.parent.parent):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(folder)
 
     def _read_span(self, core: DiscoveryKey, descriptor: int, offset: int, size: int) -> bytes:
         data = os.pread(descriptor, size, offset)

@@ -2,11 +2,12 @@
 
 DIR/lock         held by the one process that uses the directory
 DIR/pearbox.db   heads, nodes, bits, values (database.py)
+DIR/keys         the few values that must outlive the database (keepsakes.py)
 DIR/cores/       block bytes at their byte offsets (files.py)
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from .database import DATABASE_FILE, Database
 from .failures import closed_error, disk_error
 from .files import FOLDER, DataFiles
 from .interface import ByteRange, Changeset, StoredCore, TreeNode
+from .keepsakes import Keepsakes
 from .lock import DirectoryLock
+from .rebuilding import NEW_FILE, Rebuilt, rebuild_database
 from .rules import check_changeset, check_range
 
 _THREADS = 3  # TUNING: one for the writer, two so that a slow read does not hold up the next
@@ -40,6 +43,8 @@ class StorageOptions:
     """SQLite's page cache, for each of two connections."""
     max_open_files: int = 64
     """Data files kept open between uses."""
+    keepsakes: tuple[str, ...] = ("corestore/primary-key", "identity/seed")
+    """Names of values that are kept beside the database too, so that they outlive it."""
 
 
 class SqliteStorage:
@@ -49,9 +54,11 @@ class SqliteStorage:
         self,
         database: Database,
         files: DataFiles,
+        keeper: "_Keeper",
         threads: ThreadPoolExecutor,
         resources: AsyncExitStack,
     ) -> None:
+        self._keeper = keeper
         self._database = database
         self._files = files
         self._threads = threads
@@ -72,6 +79,12 @@ class SqliteStorage:
         async with AsyncExitStack() as resources:
             directory, lock = _claim(path)
             resources.callback(lock.release)
+            if (directory / NEW_FILE).exists():
+                raise StorageError(
+                    f"the database in {directory} is being rebuilt and that was interrupted: "
+                    "rebuild it again, it goes on where it was",
+                    code="STORAGE_DAMAGED",
+                )
             database = await Database.open(directory, options.cache_kib)
             resources.push_async_callback(database.close)
             files = DataFiles(directory, options.max_open_files)
@@ -79,7 +92,22 @@ class SqliteStorage:
             threads = ThreadPoolExecutor(_THREADS, "storage")
             resources.callback(threads.shutdown)  # first of all: threads use the files
             await _recover(database, files, threads)
-            return cls(database, files, threads, resources.pop_all())
+            keeper = _Keeper(Keepsakes(directory), options.keepsakes, threads)
+            await keeper.compare(database)
+            return cls(database, files, keeper, threads, resources.pop_all())
+
+    @classmethod
+    async def rebuild(cls, path: str | Path) -> Rebuilt:
+        """Replace a damaged database by a new one with all rows that can still be read.
+
+        The damaged one is kept; the data files stay as they are. Afterwards every core should be
+        verified with repair, for what was found may not fit together.
+        """
+        directory, lock = _claim(path)
+        try:
+            return await asyncio.to_thread(rebuild_database, directory)
+        finally:
+            lock.release()
 
     async def __aenter__(self) -> Self:
         return self
@@ -214,7 +242,9 @@ class SqliteStorage:
     async def set_values(self, values: dict[str, bytes | None]) -> None:
         """Change values of the whole directory together; None removes one."""
         self._check_open()
-        await self._database.set_values(values)
+        async with self._making:
+            await self._keeper.keep(values)
+            await self._database.set_values(values)
 
     async def list_values(self, prefix: str) -> dict[str, bytes]:
         """All values whose name starts with `prefix`, in name order."""
@@ -234,6 +264,45 @@ class SqliteStorage:
 
     async def _thread(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+class _Keeper:
+    """Keeps the file of keepsakes and the database alike."""
+
+    def __init__(
+        self, file: Keepsakes, names: tuple[str, ...], threads: ThreadPoolExecutor
+    ) -> None:
+        self._file = file
+        self._names = names
+        self._threads = threads
+        self._kept: dict[str, bytes] = {}
+
+    async def compare(self, database: Database) -> None:
+        """Give the database what only the file has, and the file what the database has."""
+        stored = await database.values_of(self._names)
+        loop = asyncio.get_running_loop()
+        try:
+            self._kept = await loop.run_in_executor(self._threads, self._file.load)
+        except StorageError:
+            if len(stored) < len(self._names):
+                raise
+        lost = {name: value for name, value in self._kept.items() if name not in stored}
+        if lost:
+            await database.set_values(dict(lost))
+        await self._save({**self._kept, **stored})
+
+    async def keep(self, values: Mapping[str, bytes | None]) -> None:
+        """Before the database changes these values."""
+        changed = {name: values[name] for name in self._names if name in values}
+        if changed:
+            kept = {**self._kept, **changed}
+            await self._save({name: value for name, value in kept.items() if value is not None})
+
+    async def _save(self, values: dict[str, bytes]) -> None:
+        if values != self._kept:
+            save = partial(self._file.save, values)
+            await asyncio.get_running_loop().run_in_executor(self._threads, save)
+            self._kept = values
 
 
 def _claim(path: str | Path) -> tuple[Path, DirectoryLock]:
