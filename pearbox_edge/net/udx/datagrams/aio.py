@@ -33,6 +33,8 @@ _IP_MTU_DISCOVER = 10
 _IPV6_MTU_DISCOVER = 23
 _PMTUDISC_PROBE = 3  # set DF, and do not believe ICMP
 _CONTROL_SIZE = 64
+_MSG_TRUNC = int(socket.MSG_TRUNC)  # plain numbers: the enum's are slow where every packet passes
+_SOL_UDP = int(socket.SOL_UDP)
 _UINT16 = struct.Struct("=H")
 _INT = struct.Struct("=i")
 _MAPPED = "::ffff:"
@@ -108,11 +110,11 @@ class DatagramSocket:
             while start <= limit and len(found) < READS and not self.is_closed:
                 space = buffer[start : start + LARGEST]
                 size, control, flags, where = receive((space,), _CONTROL_SIZE)
-                if flags & socket.MSG_TRUNC or not size:
+                if flags & _MSG_TRUNC or not size:
                     continue
                 each = size
                 for level, kind, value in control:
-                    if level == socket.SOL_UDP and kind == _UDP_GRO:
+                    if level == _SOL_UDP and kind == _UDP_GRO:
                         each = _INT.unpack(value)[0]
                 address = (where[0], where[1])
                 if self._is_ipv6 and where[0].startswith(_MAPPED):
