@@ -9,6 +9,7 @@ from typing import Self, assert_never
 from pearbox_edge.errors import UnavailableError, UsageError
 from pearbox_edge.wire import Buffer
 
+from .budget import Budget
 from .datagrams import READ_BUFFER, Address, DatagramSocket
 from .finished import FinishedStreams
 from .mtu import OVERHEAD_IPV4, OVERHEAD_IPV6
@@ -43,6 +44,7 @@ class Udx:
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, UdxStream] = {}
         self._finished = FinishedStreams()
+        self._budget = Budget()
         self._sockets: set[UdxSocket] = set()
         # One for all sockets: hole punching binds hundreds.
         self._buffer = memoryview(bytearray(READ_BUFFER))
@@ -68,7 +70,9 @@ class Udx:
         elif id_ in self._streams:
             raise UsageError(f"stream {id_} exists already")
         phase = self._random_bytes(1)[0] % 7
-        stream = UdxStream(self, id_, first=first, firewall=firewall, phase=phase)
+        stream = UdxStream(
+            self, id_, first=first, firewall=firewall, phase=phase, budget=self._budget
+        )
         self._streams[id_] = stream
         return stream
 
@@ -244,7 +248,14 @@ class UdxStream:
     """
 
     def __init__(
-        self, udx: Udx, id_: int, *, first: int, firewall: Firewall | None, phase: int
+        self,
+        udx: Udx,
+        id_: int,
+        *,
+        first: int,
+        firewall: Firewall | None,
+        phase: int,
+        budget: Budget,
     ) -> None:
         self.id = id_
         self.socket: UdxSocket | None = None
@@ -255,7 +266,9 @@ class UdxStream:
         """Gets unordered messages."""
         self._udx = udx
         self._loop = asyncio.get_running_loop()
-        self._machine = UdxStreamMachine(id_, now=self._loop.time(), first=first, phase=phase)
+        self._machine = UdxStreamMachine(
+            id_, now=self._loop.time(), first=first, phase=phase, budget=budget
+        )
         self._firewall = firewall
         self._paths: list[tuple[UdxSocket, Address]] = []
         self._remote_ids: list[int] = []

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from .budget import SHARE, Budget
 from .inbox import Inbox
 from .packet import MAX_SACKS, SEQUENCES, difference
 
@@ -17,7 +18,9 @@ _MASK = SEQUENCES - 1
 class Receiver:
     """Takes payloads in any order, gives out bytes in theirs."""
 
-    def __init__(self, first: int = 0) -> None:
+    def __init__(self, first: int = 0, budget: Budget | None = None) -> None:
+        """`budget`: what all streams of a node share."""
+        self._budget = budget or Budget()
         self.inbox = Inbox(first, limit=WINDOW + SLACK)
         self.messages: deque[bytes] = deque(maxlen=MESSAGES)
         self.must_ack = False
@@ -34,16 +37,18 @@ class Receiver:
         """One packet of data, or the END; `seq` as on the wire."""
         self.must_ack = True
         inbox = self.inbox
-        if self._unread + inbox.stored_bytes > MOST_WAITING:
+        before = inbox.stored_bytes
+        if self._unread + before > MOST_WAITING or self._budget.is_spent:
             self.dropped += 1
             return
         inbox.add(inbox.next + difference(seq, inbox.next & _MASK), payload, end=end)
+        self._budget.used += inbox.stored_bytes - before
 
     def add_run(self, payloads: list[memoryview]) -> None:
         """Payloads of packets that continue exactly where the last one ended."""
         self.must_ack = True
         inbox = self.inbox
-        if self._unread > MOST_WAITING or inbox.ended:
+        if self._unread > MOST_WAITING or inbox.ended or self._budget.is_spent:
             self.dropped += len(payloads)
             return
         inbox.ready += payloads
@@ -55,21 +60,26 @@ class Receiver:
         if not ready:
             return
         chunks = self._chunks
+        before = 0
         if chunks and len(chunks[-1]) < SMALL:  # many tiny packets must not become many objects
             chunk = chunks[-1]
-            self._unread -= len(chunk)
+            before = len(chunk)
             chunk += b"".join(ready)
         else:
             chunk = bytearray().join(ready)
             chunks.append(chunk)
         ready.clear()
-        self._unread += len(chunk)
+        self._unread += len(chunk) - before
+        self._budget.used += len(chunk) - before
 
     # -- for the acks -----------------------------------------------------------------------------
 
     def take_window(self) -> int:
         """Bytes we will take, as an ack is about to say."""
-        self._advertised = max(min(WINDOW, WINDOW + SLACK - self._unread), 0)
+        room = min(WINDOW, WINDOW + SLACK - self._unread)
+        if room > SHARE:
+            room = min(room, self._budget.window)
+        self._advertised = max(room, 0)
         return self._advertised
 
     def sacks(self) -> list[tuple[int, int]]:
@@ -95,12 +105,22 @@ class Receiver:
             return bytearray()
         data = chunks.popleft()
         self._unread -= len(data)
+        self._budget.used -= len(data)
         if self._advertised < WINDOW // 2 and self._unread <= SLACK + WINDOW // 4:
             self.must_ack = True
         return data
 
+    def settle_account(self) -> None:
+        """The stream is over: what was not read yet is not counted any more."""
+        self._budget.used -= self._unread + self.inbox.stored_bytes
+        self._budget = Budget()
+        self._budget.used = self._unread
+        self.inbox.clear()
+        self.must_ack = False
+
     def clear(self) -> None:
         """Forget everything that was not read."""
+        self._budget.used -= self._unread + self.inbox.stored_bytes
         self.inbox.clear()
         self._chunks.clear()
         self.messages.clear()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pearbox_edge.errors import UnavailableError, UsageError
 from pearbox_edge.wire import Buffer
 
+from .budget import Budget
 from .flight import Run
 from .mtu import MAX_MTU, OVERHEAD_IPV4
 from .packet import (
@@ -77,12 +78,22 @@ class UdxStreamMachine:
     """
 
     def __init__(
-        self, id_: int, *, now: float, first: int = 0, remote_first: int = 0, phase: int = 0
+        self,
+        id_: int,
+        *,
+        now: float,
+        first: int = 0,
+        remote_first: int = 0,
+        phase: int = 0,
+        budget: Budget | None = None,
     ) -> None:
-        """`first`, `remote_first`: where each side's numbers begin; `phase`: 0 to 6, by chance."""
+        """`first`, `remote_first`: where each side's numbers begin; `phase`: 0 to 6, by chance.
+
+        budget: memory that is shared with other streams.
+        """
         self.id = id_
         self.sender = Sender(first=first, phase=phase)
-        self.receiver = Receiver(remote_first)
+        self.receiver = Receiver(remote_first, budget)
         self.is_connected = False
         self.is_closed = False
         self.error: UnavailableError | None = None
@@ -415,6 +426,7 @@ class UdxStreamMachine:
         self.is_closed = True
         self.error = error
         self.sender.clear()
+        self.receiver.settle_account()
         self._messages.clear()
         self._events.append(Closed(error))
 
