@@ -21,6 +21,7 @@ from .manifest import (
     Prologue,
     Signer,
 )
+from .narrowing import Narrowing
 from .proof import (
     BlockPart,
     BlockRequest,
@@ -35,6 +36,7 @@ from .proof import (
 )
 from .proof_verifier import upgraded_length
 from .snapshot import Snapshot
+from .verifier import SignatureProof, assemble, sign_share
 
 __all__ = [
     "DEFAULT_NAMESPACE",
@@ -56,6 +58,7 @@ __all__ = [
     "HashRequest",
     "Hypercore",
     "Manifest",
+    "Narrowing",
     "Prologue",
     "Proof",
     "ProofRequest",
@@ -63,12 +66,15 @@ __all__ = [
     "RefusalReason",
     "SeekPart",
     "SeekRequest",
+    "SignatureProof",
     "Signer",
     "Snapshot",
     "UpgradePart",
     "UpgradeRequest",
+    "assemble",
     "block_key",
     "flat_tree",
+    "sign_share",
     "upgraded_length",
     "verify_storage",
 ]

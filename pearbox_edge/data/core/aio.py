@@ -16,14 +16,16 @@ from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
 from .bitfield import Bitfield
-from .changeset import appended, cleared, head_of, reorged, truncated
+from .changeset import appended, cleared, head_of, truncated
 from .encryption import EncryptionMode
 from .findings import Finding
 from .flat_tree import depth, left_span
+from .forks import Forks
 from .hooks import Accepted, CoreListener, Refusal
 from .loading import Loader, load_roots
 from .manifest import Manifest
 from .merkle_tree import hash_of, leaf, roots_at, seek
+from .narrowing import Narrowing
 from .node_cache import ColdPagesError
 from .proof import HashRequest, Proof, ProofRequest, SeekRequest
 from .serving import prove_all
@@ -70,6 +72,9 @@ class Hypercore(CoreView):
         self._waiters: list[asyncio.Future[None]] = []
         self._stored = stored
         self._upkeep = Upkeep(storage, state, self._exclusive, self._tell, offload)
+        self.forks = Forks(
+            storage, state, self._loader, self._exclusive, self._tell, self._snapshots
+        )
 
     @classmethod
     async def open(
@@ -259,32 +264,39 @@ class Hypercore(CoreView):
 
     # Writing
 
-    async def append(self, blocks: Sequence[Buffer]) -> int:
+    async def append(self, blocks: Sequence[Buffer], *, signature: bytes | None = None) -> int:
         """Append blocks; durable on return. Gives the new length. All or none, signed once.
 
-        UsageError if the core is not writable or a block is over MAX_BLOCK_SIZE.
+        `signature`: what several signers made of `draft`, empty for the prologue; else the own.
+        UsageError if the core is not writable, a block is over MAX_BLOCK_SIZE, or it does not fit.
         """
         if any(len(block) > MAX_BLOCK_SIZE for block in blocks):
             raise UsageError(f"a block is larger than {MAX_BLOCK_SIZE} bytes")
         # Plain blocks hash alike wherever they land, so this need not wait for other appends.
         leaves = None if self.encrypted else [leaf(0, block) for block in blocks]
-        return await self._owned(self._append(blocks, leaves))
+        return await self._owned(self._append(blocks, leaves, signature))
 
-    async def _append(self, blocks: Sequence[Buffer], leaves: list[TreeNode] | None) -> int:
+    async def draft(self, blocks: Sequence[Buffer]) -> Head:
+        """The head, not signed yet, that `append` would make: what other signers must sign."""
+        async with self._lock:
+            grown = self._state.grow(self._sealed(blocks), None)
+            return head_of(grown, self.fork, b"")
+
+    async def _append(
+        self,
+        blocks: Sequence[Buffer],
+        leaves: list[TreeNode] | None,
+        signature: bytes | None,
+    ) -> int:
         state = self._state
         async with self._lock:
-            await self._prepare_to_write()
+            await self._prepare_to_write(is_signed=signature is not None)
             before = state.head
             if not blocks:
                 return before.length
-            cipher = self._block_cipher()
-            if cipher is not None:
-                blocks = [
-                    cipher.encrypt(before.length + at, before.fork, block)
-                    for at, block in enumerate(blocks)
-                ]
+            blocks = self._sealed(blocks)
             grown = state.grow(blocks, leaves)
-            after = head_of(grown, before.fork, self._sign(grown.length, before.fork, grown.hash()))
+            after = head_of(grown, before.fork, self._signature(grown, before.fork, signature))
             # Nobody may see a head of ours that a crash could take back: first to disk.
             await self.storage.commit(
                 appended(state.core_id, before, after, grown.nodes, blocks, state.bitfield)
@@ -318,7 +330,8 @@ class Hypercore(CoreView):
             state.shrinks += 1
             await self.storage.commit(truncated(state.core_id, after, state.bitfield))
             state.cut(length, after, roots)
-            self._cut_snapshots(length)
+            for view in self._snapshots:
+                view.cut(length)
         self._tell(lambda listener: listener.on_truncate(length, after.fork))
 
     async def clear(self, start: int, end: int) -> None:
@@ -400,27 +413,17 @@ class Hypercore(CoreView):
 
     async def _accept(self, proof: Proof) -> Accepted:
         if proof.fork > self.fork:
-            return await self._reorg(proof)
+            await self._flush()
+            return await self.forks.apply(await self.forks.examine(proof), proof)
         try:
             return self._state.accept(proof)
         except ColdPagesError as cold:
             await self._loader.load(cold.pages)
         return await self._loader.run(lambda: self._state.accept(proof))
 
-    async def _reorg(self, proof: Proof) -> Accepted:
-        """Take over a head of a higher fork: keep what is common, drop the rest, durably."""
-        state = self._state
-        await self._flush()
-        reorg = await self._loader.run(lambda: state.examine_reorg(proof))
-        state.shrinks += 1
-        await self.storage.commit(reorged(state.core_id, reorg, state.bitfield))
-        state.commit_reorg(reorg)
-        self._cut_snapshots(reorg.common)
-        block = proof.block
-        if block is not None:
-            await self._loader.run(lambda: state.take_block(block))
-        self._tell(lambda listener: listener.on_truncate(reorg.common, reorg.head.fork))
-        return Accepted(block.index if block is not None else None, upgraded=True, truncated=True)
+    async def switch(self, search: Narrowing) -> Accepted:
+        """Take over a head that `forks` examined, even if the caller goes away meanwhile."""
+        return await self._owned(self.forks.switch(search))
 
     async def check_conflict(self, proof: Proof) -> bool:
         """Whether a proof (upgrade from 0, own fork) is a signed head that contradicts the own one.
@@ -473,10 +476,6 @@ class Hypercore(CoreView):
     def _tell(self, what: Callable[[CoreListener], None]) -> None:
         for listener in tuple(self._listeners):
             what(listener)
-
-    def _cut_snapshots(self, length: int) -> None:
-        for view in self._snapshots:
-            view.cut(length)
 
     # Durability
 
@@ -558,8 +557,8 @@ class Hypercore(CoreView):
             await self._flush()
             yield
 
-    async def _prepare_to_write(self) -> None:
-        self._check_writable()
+    async def _prepare_to_write(self, *, is_signed: bool = False) -> None:
+        self._check_changeable() if is_signed else self._check_writable()
         await self._flush()
         if self.has_left_over:
             await self._upkeep.regain(self.user_data)

@@ -223,6 +223,26 @@ def sign_head(
     return encode_blob(SignatureBlob((share,)))
 
 
+def assemble(
+    manifest: Manifest,
+    shares: Sequence[SignatureProof],
+    length: int,
+    patch: Sequence[TreeNode] = (),
+) -> bytes:
+    """The signature blob of a head of `length` blocks from the shares of its signers.
+
+    `patch`: the nodes that shares over a longer tree need. UsageError if there are too few.
+    """
+    if len(shares) < manifest.quorum or not shares:
+        raise UsageError(f"{len(shares)} shares where {manifest.quorum} are needed")
+    blob = SignatureBlob(tuple(shares), tuple(patch))
+    if manifest.version:
+        return encode_blob(blob)
+    if len(manifest.signers) == 1 and not manifest.allow_patch:
+        return shares[0].signature
+    return encode_blob_v0(blob, length)
+
+
 def _verify(message: bytes, signature: Buffer, public_key: bytes) -> bool:
     if len(signature) != _SIGNATURE_SIZE:
         return False

@@ -1,17 +1,21 @@
 """What can be seen of a core without waiting, and who may do what with it."""
 
+from collections.abc import Sequence
+
 from pearbox_edge.crypto import KeyPair
 from pearbox_edge.data.storage import LEFT_OVER, Head, Storage, StoredCore
 from pearbox_edge.errors import StorageError, UnavailableError, UsageError
 from pearbox_edge.ids import CoreKey, DiscoveryKey
+from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
 from .bitfield import Bitfield
 from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
 from .hooks import CoreListener, Fetcher
 from .manifest import Manifest
+from .merkle_tree import GrowingTree
 from .state import CoreState
-from .verifier import may_sign, sign_head
+from .verifier import may_sign, sign_head, verify_head
 
 CONFLICT_NAME = "core/conflict"
 """The user data that marks a core as frozen for good."""
@@ -121,9 +125,15 @@ class CoreView:
     def _check_changeable(self) -> None:
         self._check_open()
         if self.conflicted:
-            raise UnavailableError("the core is frozen: it was signed twice", code="CONFLICT")
+            raise self.conflict()
         if self.failure is not None:
             raise self.failure
+
+    def conflict(self) -> UnavailableError:
+        """What whoever wants more of a frozen core is told."""
+        return UnavailableError(
+            f"core {short(self.key)} was signed twice: it is frozen for good", code="CONFLICT"
+        )
 
     @property
     def has_left_over(self) -> bool:
@@ -139,6 +149,24 @@ class CoreView:
         if self.manifest is None or self.key_pair is None:
             raise UsageError("the core is not writable", code="SESSION_NOT_WRITABLE")
         return sign_head(self.key, self.manifest, self.key_pair, length, fork, tree_hash)
+
+    def _signature(self, grown: GrowingTree, fork: int, given: bytes | None) -> bytes:
+        """The signature of a new head: the own, or what others made, if that is right."""
+        if given is None:
+            return self._sign(grown.length, fork, grown.hash())
+        manifest = self.manifest
+        if manifest is None or not verify_head(
+            self.key, manifest, grown.length, fork, grown.roots, given
+        ):
+            raise UsageError("the signature does not fit these blocks", code="INVALID_SIGNATURE")
+        return given
+
+    def _sealed(self, blocks: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Blocks as they would be stored at the end of the core."""
+        cipher, head = self._block_cipher(), self.head
+        if cipher is None:
+            return blocks
+        return [cipher.encrypt(head.length + at, head.fork, one) for at, one in enumerate(blocks)]
 
     def _block_cipher(self) -> BlockCipher | None:
         if self._encryption is not None and self._cipher is None:

@@ -15,9 +15,14 @@ from pearbox_edge.data.core import (
     BlockRequest,
     CoreListener,
     Hypercore,
+    Manifest,
+    Prologue,
     Proof,
     ProofRequest,
+    Signer,
     UpgradeRequest,
+    assemble,
+    sign_share,
 )
 from pearbox_edge.data.core import aio as shell
 from pearbox_edge.data.core.verifier import sign_head
@@ -525,3 +530,35 @@ async def test_which_lengths_can_be_upgraded_from_is_told() -> None:
 async def test_a_missing_hash_knows_its_way() -> None:
     reader = await copied(await full_core(BLOCKS), blocks=[])
     assert await reader.missing_hash_nodes(1) == 4
+
+
+async def test_two_of_three_signers_append_together() -> None:
+    pairs = [KeyPair.from_seed(bytes([seed]) * 32) for seed in (1, 2, 3)]
+    manifest = Manifest.create(tuple(Signer(pair.public_key) for pair in pairs))
+    core = await Hypercore.open(MemoryStorage(), manifest=manifest, key_pair=pairs[0])
+    assert not core.writable
+    head = await core.draft([b"one", b"two"])
+    shares = [
+        sign_share(core.key, manifest, pair, head.length, head.fork, head.tree_hash)
+        for pair in pairs[1:]
+    ]
+    with pytest.raises(UsageError):
+        assemble(manifest, shares[:1], head.length)
+    blob = assemble(manifest, shares, head.length)
+    with pytest.raises(UsageError):
+        await core.append([b"one", b"else"], signature=blob)
+    assert await core.append([b"one", b"two"], signature=blob) == 2
+    reader = await Hypercore.open(MemoryStorage(), key=core.key)
+    await reader.accept_many([await head_proof(core)])
+    assert reader.length == 2
+
+
+async def test_a_static_core_takes_its_prologue_and_nothing_else() -> None:
+    tree = grown([b"one", b"two"])
+    manifest = Manifest.create(prologue=Prologue(tree.hash(), 2))
+    core = await Hypercore.open(MemoryStorage(), manifest=manifest)
+    with pytest.raises(UsageError):
+        await core.append([b"one", b"else"], signature=b"")
+    assert await core.append([b"one", b"two"], signature=b"") == 2
+    with pytest.raises(UsageError):
+        await core.append([b"three"], signature=b"")
