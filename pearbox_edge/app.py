@@ -1,20 +1,28 @@
-"""The wiring: the only file that knows every room, and the order in which they start and stop."""
+"""The wiring: the only file that knows every room, and the order in which they start and stop.
+
+What talks to others (sockets, mDNS) is imported when it is started: a command that only looks
+into a data directory does not wait for it.
+"""
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pearbox_edge.box.files import real_path
-from pearbox_edge.box.peers import PeerEvent, PeerHub
+from pearbox_edge.box.drives import Library
 from pearbox_edge.crypto import KeyPair
 from pearbox_edge.data.drive import Hyperdrive
 from pearbox_edge.data.storage import SqliteStorage, Storage
 from pearbox_edge.data.store import Corestore
+from pearbox_edge.errors import InputError
 from pearbox_edge.ids import CoreKey, DiscoveryKey
-from pearbox_edge.lan import LanDiscovery, LanOptions, LanPeer
 from pearbox_edge.wire import z32_encode
+
+if TYPE_CHECKING:
+    from pearbox_edge.box.peers import PeerEvent, PeerHub
+    from pearbox_edge.lan import LanDiscovery, LanPeer
 
 _IDENTITY = "identity/seed"
 
@@ -25,21 +33,17 @@ class Node:
 
     storage: Storage
     store: Corestore
-    hub: PeerHub
-    lan: LanDiscovery | None
+    library: Library
+    hub: "PeerHub"
+    lan: "LanDiscovery | None"
 
     async def shared_drive(self, paths: Sequence[str], name: str | None) -> Hyperdrive:
         """The drive of this data directory for these paths, or for this name."""
-        name = name or "\0".join(["paths", *sorted(real_path(path) for path in paths)])
-        drive = Hyperdrive(self.store.namespace(name), dedup=True)
-        await drive.open()
-        return drive
+        return await self.library.of_paths(paths, name)
 
     async def remote_drive(self, key: CoreKey) -> Hyperdrive:
         """Somebody's drive, by its key."""
-        drive = Hyperdrive(self.store, key)
-        await drive.open()
-        return drive
+        return await self.library.remote(key)
 
     async def announce(self, topic: DiscoveryKey, port: int) -> None:
         """Be found on the LAN by those who look for a drive."""
@@ -53,37 +57,64 @@ class Node:
         if self.lan is not None:
             self.lan.browse(z32_encode(topic), self._found, self._lost)
 
-    def _found(self, peer: LanPeer) -> None:
+    def _found(self, peer: "LanPeer") -> None:
         self.hub.add_address(f"lan:{peer.instance}", peer.host, peer.port)
 
-    def _lost(self, peer: LanPeer) -> None:
+    def _lost(self, peer: "LanPeer") -> None:
         self.hub.remove_address(f"lan:{peer.instance}", peer.host, peer.port)
 
 
 @asynccontextmanager
 async def open_node(
-    data: Path, on_peer: Callable[[PeerEvent], None], *, lan: bool
+    data: Path, on_peer: "Callable[[PeerEvent], None]", *, lan: bool
 ) -> AsyncIterator[Node]:
     """Start everything on a data directory; stop it in the opposite order.
 
     Raises StorageError when another process uses the directory, or the disk refuses.
     """
+    from pearbox_edge.box.peers import PeerHub
+
     async with AsyncExitStack() as stack:
-        storage = await SqliteStorage.open(data)
-        stack.push_async_callback(storage.close)
-        store = Corestore(storage, random_bytes=secrets.token_bytes)
-        await store.open()
-        stack.push_async_callback(store.close)
+        storage, store, library = await _open_data(stack, data, offline=False)
         key_pair = await _identity(storage)
         hub = await stack.enter_async_context(
             PeerHub(store, key_pair, secrets.token_bytes, on_peer)
         )
         discovery = None
         if lan:
+            from pearbox_edge.lan import LanDiscovery, LanOptions
+
             discovery = await stack.enter_async_context(
                 LanDiscovery(LanOptions(), secrets.token_bytes)
             )
-        yield Node(storage, store, hub, discovery)
+        yield Node(storage, store, library, hub, discovery)
+
+
+@asynccontextmanager
+async def open_library(data: Path, *, make: bool = False) -> AsyncIterator[Library]:
+    """The drives of a data directory that no other process uses, without any peers.
+
+    make: also where there is no data yet; else InputError. Raises StorageError as `open_node`.
+    (A running box will answer for its own directory here.)
+    """
+    if not make and not (data / "pearbox.db").exists():
+        raise InputError(f"there is no data in {data}: share or get something first, or see --data")
+    async with AsyncExitStack() as stack:
+        _, _, library = await _open_data(stack, data, offline=True)
+        yield library
+
+
+async def _open_data(
+    stack: AsyncExitStack, data: Path, *, offline: bool
+) -> tuple[Storage, Corestore, Library]:
+    storage = await SqliteStorage.open(data)
+    stack.push_async_callback(storage.close)
+    store = Corestore(storage, random_bytes=secrets.token_bytes, offline=offline)
+    await store.open()
+    stack.push_async_callback(store.close)
+    library = Library(store)
+    stack.push_async_callback(library.close)
+    return storage, store, library
 
 
 async def _identity(storage: Storage) -> KeyPair:

@@ -2,10 +2,11 @@
 
 import argparse
 import os
-from importlib.metadata import version
 from pathlib import Path
 
 from pearbox_edge.errors import InputError
+
+from .drive_arguments import add_drive
 
 ANYWHERE = ("0.0.0.0", 0)  # noqa: S104 (to be reached from the LAN is what sharing is for)
 
@@ -15,21 +16,22 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pearbox-edge", description="Share files between peers, with no central server."
     )
-    parser.add_argument("--version", action="version", version=version("pearbox-edge"))
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--data", metavar="DIR", help="keep all data here instead of the usual place"
     )
-    common.add_argument(
-        "--no-lan", dest="lan", action="store_false", help="no discovery on the LAN"
-    )
     common.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     common.add_argument("--debug", action="store_true", help="log everything, show tracebacks")
+    network = argparse.ArgumentParser(add_help=False)
+    network.add_argument(
+        "--no-lan", dest="lan", action="store_false", help="no discovery on the LAN"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     share = commands.add_parser(
         "share",
-        parents=[common],
+        parents=[common, network],
         help="share files or folders until stopped",
         description="Put files or folders in a drive, print its link, and serve it until stopped. "
         "The same paths again keep the link and add only what changed.",
@@ -44,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     get = commands.add_parser(
         "get",
-        parents=[common],
+        parents=[common, network],
         help="fetch a drive, or one path of it",
         description="Fetch a drive or one path of it into a folder. Verified, and resumable: the "
         "same command again goes on where it stopped.",
@@ -73,7 +75,17 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="S",
         help="give up after so many seconds in which nothing arrived (default: 60)",
     )
+    add_drive(commands, common)
     return parser
+
+
+class _Version(argparse.Action):
+    """Tell the version; looking it up takes longer than most commands."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        parser.exit(0, f"{version('pearbox-edge')}\n")
 
 
 def address(text: str) -> tuple[str, int]:

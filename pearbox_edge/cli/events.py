@@ -29,6 +29,15 @@ def tell_skipped(output: Output, skipped: Skipped) -> None:
     output.event("skipped", text, path=skipped.path, reason=skipped.reason)
 
 
+def readable(text: str) -> str:
+    """A name from anywhere as one line that no terminal obeys."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
 def in_units(size: float) -> str:
     """A size as a person reads it: 12 B, 3.4 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -1,17 +1,19 @@
 """From arguments to an exit code, with every failure as one line."""
 
+import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 from pearbox_edge import logs
 from pearbox_edge.errors import PearboxError
 
-from . import get, share
 from .arguments import make_parser
-from .output import Output, make_output
+from .output import Output, PlainOutput, make_output
 from .signals import Interrupted
+
+Run = Callable[[argparse.Namespace, Output], Coroutine[object, object, int]]
 
 Known = PearboxError | OSError
 
@@ -26,8 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "get" and arguments.watch and arguments.at_version:
         parser.error("--watch follows the newest version: leave out --version")
     logs.set_up(debug=arguments.debug)
-    output = make_output(as_json=arguments.json)
-    run = {"share": share.run, "get": get.run}[arguments.command]
+    run, is_long = _command(arguments.command)
+    # What ends at once needs no live line, and not the time to load what draws it.
+    output = make_output(as_json=arguments.json) if is_long or arguments.json else PlainOutput()
     try:
         return asyncio.run(run(arguments, output))
     except (KeyboardInterrupt, Interrupted, asyncio.CancelledError):
@@ -40,6 +43,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, output, debug=arguments.debug)
     finally:
         output.close()
+
+
+def _command(name: str) -> tuple[Run, bool]:
+    """A command, loaded only when it is asked for, and whether it shows its progress."""
+    match name:
+        case "share":
+            from . import share
+
+            return share.run, True
+        case "get":
+            from . import get
+
+            return get.run, True
+        case _:
+            from . import drive
+
+            return drive.run, False
 
 
 def _fail(error: BaseException, output: Output, *, debug: bool) -> int:

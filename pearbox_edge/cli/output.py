@@ -2,9 +2,13 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Protocol
 
 Field = str | int | float | bool | None
+
+Line = tuple[str, dict[str, Field]]
+"""The text of a line for people, and its fields for programs."""
 
 
 class Output(Protocol):
@@ -12,6 +16,10 @@ class Output(Protocol):
 
     def event(self, name: str, text: str = "", **fields: Field) -> None:
         """Something happened: `fields` for programs, `text` (if any) for people."""
+        ...
+
+    def lines(self, name: str, lines: Iterable[Line]) -> None:
+        """Many events of one name at once: lists may be long."""
         ...
 
     def progress(self, done: int, total: int | None, peers: int, **fields: Field) -> None:
@@ -59,6 +67,12 @@ class JsonOutput:
         sys.stdout.write(json.dumps({"event": name, **fields}) + "\n")
         sys.stdout.flush()
 
+    def lines(self, name: str, lines: Iterable[Line]) -> None:
+        """A line each."""
+        texts = [json.dumps({"event": name, **fields}) + "\n" for _, fields in lines]
+        sys.stdout.write("".join(texts))
+        sys.stdout.flush()
+
     def progress(self, done: int, total: int | None, peers: int, **fields: Field) -> None:
         """One line."""
         self.event("progress", "", done=done, total=total, peers=peers, **fields)
@@ -89,6 +103,11 @@ class PlainOutput:
         if text:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
+
+    def lines(self, name: str, lines: Iterable[Line]) -> None:
+        """A line each."""
+        sys.stdout.write("".join(f"{text}\n" for text, _ in lines))
+        sys.stdout.flush()
 
     def progress(self, done: int, total: int | None, peers: int, **fields: Field) -> None:
         """Nothing: a log is not a bar."""

@@ -1,6 +1,7 @@
 """A person's terminal: lines that stay, and one live line below them."""
 
 import sys
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.progress import (
@@ -16,7 +17,7 @@ from rich.progress import (
 from rich.text import Text
 
 from .events import in_units
-from .output import Field
+from .output import Field, Line
 
 
 class TerminalOutput:
@@ -32,6 +33,11 @@ class TerminalOutput:
         """The text above the live line."""
         if text:
             self._console.print(text, markup=False, soft_wrap=True)
+
+    def lines(self, name: str, lines: Iterable[Line]) -> None:
+        """The texts above the live line."""
+        for text, fields in lines:
+            self.event(name, text, **fields)
 
     def progress(self, done: int, total: int | None, peers: int, **fields: Field) -> None:
         """Move the live line: a bar if there is an end to it, else how much and how fast."""

@@ -284,9 +284,15 @@ class Hyperdrive(DriveReader):
         InputError if it was not there then, UnavailableError if its bytes were cleared since.
         """
         self._writable(path)
-        entry = await self.checkout(version).entry(path)
+        name = normalise(path)
+        entry = None
+        # By the history: a version may lie within a batch, where the tree cannot be read.
+        async for step in self.checkout(version).history(reverse=True):
+            if step.path == name:
+                entry = step.entry
+                break
         if entry is None:
-            raise InputError(f"version {version} has no {normalise(path)}")
+            raise InputError(f"version {version} has no {name}")
         async with await self.batch() as batch:
             if entry.blob is not None and not await (await self.get_blobs()).has(entry.blob):
                 raise UnavailableError(
@@ -327,7 +333,7 @@ class Hyperdrive(DriveReader):
 
     async def batch(self) -> DriveBatch:
         """Many changes written together; use with `async with await drive.batch()`."""
-        self._check_writable()
+        self.must_be_writable()
         return DriveBatch(self._sub, await self.get_blobs(), await self._content_index())
 
     async def rebuild_index(self) -> None:
@@ -353,7 +359,7 @@ class Hyperdrive(DriveReader):
         Found is the length that it and all versions before it need (upstream keeps what it alone
         needs, so that an undelete after it fails).
         """
-        self._check_writable()
+        self.must_be_writable()
         if not 1 <= version <= self.version:
             raise InputError(f"there is no version {version}; the newest is {self.version}")
         if blobs_length is None:
@@ -467,13 +473,14 @@ class Hyperdrive(DriveReader):
     async def _download_entries(self) -> None:
         await self.core.download(0, self.core.length)
 
-    def _check_writable(self) -> None:
+    def must_be_writable(self) -> None:
+        """DeniedError unless the drive is ours to change."""
         if not self.writable:
             raise DeniedError("this drive is somebody else's: it can only be read")
 
     def _writable(self, path: str) -> str:
         name = normalise(path)
-        self._check_writable()
+        self.must_be_writable()
         return name
 
     async def _put(

@@ -86,6 +86,13 @@ class DriveBatch:
             await self._put(name, executable=file.executable, blob=blob, metadata=file.metadata)
         await self._relieve()
 
+    async def may_hold(self, size: int) -> bool:
+        """Whether the index knows bytes of this size; else asking by fingerprint is of no use."""
+        if self._index is None or not size:
+            return False
+        fresh = any(content.size == size for content in self._new)
+        return fresh or await self._index.may_hold(size)
+
     async def put_same(
         self, path: str, content: Content, *, executable: bool = False, metadata: Json = None
     ) -> bool:

@@ -137,6 +137,11 @@ class Corestore:
             await shared.storage.set_values(alias)
         return core
 
+    async def has(self, name: Name) -> bool:
+        """Whether the core `name` of this namespace was ever opened here."""
+        stored = await self._shared.storage.get_value(alias_name(self._namespace, name))
+        return stored is not None
+
     async def purge(self, discovery_key: DiscoveryKey) -> None:
         """Delete a core with all its bytes. UnavailableError while anybody has it open."""
         await self._shared.purge(discovery_key)

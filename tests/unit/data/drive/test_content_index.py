@@ -9,7 +9,7 @@ from pearbox_edge.data.drive import Hyperdrive, NewFile, content_of
 from pearbox_edge.data.drive.content_index import CHECK_SIZE, HashedSource, _decode, _encode
 from pearbox_edge.data.storage import MemoryStorage, SqliteStorage, Storage
 from pearbox_edge.data.store import Corestore
-from pearbox_edge.errors import PeerError
+from pearbox_edge.errors import InputError, PeerError
 from tests.kit.drives import PRIMARY_KEY, new_drive
 
 BIG = bytes(range(256)) * 40_000
@@ -123,6 +123,18 @@ async def test_a_version_is_restored_by_one_entry() -> None:
         await drive.put("/a", b"two")
         await drive.restore("/a", version)
         assert await drive.get("/a") == b"one" and blocks(drive) == 2
+
+
+async def test_a_version_within_a_batch_can_be_restored_from() -> None:
+    async with new_drive() as drive:
+        async with await drive.batch() as batch:
+            for number in range(40):
+                await batch.put("/a", str(number).encode())
+        for version in range(2, 42):
+            await drive.restore("/a", version)
+            assert await drive.get("/a") == str(version - 2).encode()
+        with pytest.raises(InputError):
+            await drive.restore("/b", drive.version)
 
 
 async def make(storage: Storage, primary_key: bytes = PRIMARY_KEY) -> tuple[Corestore, Hyperdrive]:
