@@ -35,7 +35,7 @@ class Output(Protocol):
         ...
 
     def picture(self, text: str) -> None:
-        """Something only a person at a terminal can use (a QR code)."""
+        """A text as what a camera in front of a terminal can read (a QR code)."""
         ...
 
     def failed(self, message: str, code: str) -> None:

@@ -2,9 +2,6 @@
 
 import argparse
 import asyncio
-import io
-
-import segno
 
 from pearbox_edge.app import Node, open_node
 from pearbox_edge.box.files import Skipped, plan_sources, real_path
@@ -80,9 +77,7 @@ def _tell_ready(
         bytes=imported.bytes,
         tcp=f"{host}:{port}",
     )
-    picture = io.StringIO()
-    segno.make(link, error="l").terminal(out=picture, compact=True)
-    output.picture(picture.getvalue())
+    output.picture(link)
     output.say(f"fetch it with: pearbox-edge get {link}\nCtrl-C stops sharing")
 
 

@@ -1,8 +1,10 @@
 """A person's terminal: lines that stay, and one live line below them."""
 
+import io
 import sys
 from collections.abc import Iterable
 
+import segno
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -83,8 +85,10 @@ class TerminalOutput:
         self.event("", text)
 
     def picture(self, text: str) -> None:
-        """Shown as it is."""
-        self._console.print(text, markup=False, highlight=False, no_wrap=True)
+        """The text as a QR code, shown as it is."""
+        drawn = io.StringIO()
+        segno.make(text, error="l").terminal(out=drawn, compact=True)
+        self._console.print(drawn.getvalue(), markup=False, highlight=False, no_wrap=True)
 
     def failed(self, message: str, code: str) -> None:
         """One line on standard error, below everything."""
