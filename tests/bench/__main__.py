@@ -135,6 +135,9 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory(prefix="pearbox-bench-", dir=args.work) as name:
         work = Path(name)
+        # As an installed program: its byte code is there from the second start on.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(work / "bytecode")
         say("starting the programs")
         started = imports(make_empty(work / "empty"), work, args.runs)
         startup = {side: summary(found, 0, 0) for side, found in started.items()}
