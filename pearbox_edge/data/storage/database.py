@@ -33,6 +33,7 @@ _DROP_CHORE = (
 _NAMES = 512  # TUNING: values asked for in one statement; SQLite takes 32,766
 _MAX_WAL = 8 << 20
 """TUNING: the log shrinks to this after a checkpoint, whatever one big step made of it."""
+_GOODBYE = 0.05  # TUNING: seconds; the thread has nothing else to do
 
 
 class Database:
@@ -309,7 +310,12 @@ class Database:
 
 
 async def _connect(path: Path, cache_kib: int) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path)
+    try:
+        connection = await aiosqlite.connect(path)
+    except BaseException:
+        # Its thread still has to say goodbye to this loop, and nothing tells when it has.
+        await asyncio.sleep(_GOODBYE)
+        raise
     connection.text_factory = bytes  # we keep no text; what claims to be some is damage
     try:
         for setting in (
