@@ -15,12 +15,18 @@ from typing import Any
 
 from tests.kit.peers import install_js_peers
 
+from .limit import measure_limit
 from .material import make_big, make_empty, make_small
 from .measures import (
     Import,
+    Local,
     Transfer,
+    local_ratios,
     measure_import,
+    measure_local,
     measure_transfer,
+    medians,
+    on_disk,
     ratio,
     rotated,
     size_of,
@@ -36,6 +42,10 @@ PAIRS = {
     "js-ours": ("js", "ours"),
 }
 """Who shares, who fetches."""
+
+
+TIMER = 0.01
+"""Seconds below which a difference of two starts of a program says nothing."""
 
 
 def say(line: str) -> None:
@@ -72,11 +82,21 @@ def section(source: Path, work: Path, runs: int, pairs: list[str]) -> dict[str, 
     size, files = size_of(source)
     say(f"{source.name}: {files} files, {size / (1 << 20):.0f} MiB")
     imported = imports(source, work, runs)
+    fresh = {name: on_disk(work / name) for name in SIDES}
     again = [measure_import(SIDES["ours"], source, work / "ours") for _ in range(runs)]
     moved = transfers(source, work, runs, pairs)
+    local: dict[str, list[Local]] = {name: [] for name in SIDES}
+    for turn in range(runs):
+        for name in rotated(SIDES, turn):
+            local[name].append(measure_local(SIDES[name], source, work / name))
+    taken = {name: on_disk(work / name) for name in SIDES}
     for name in SIDES:
         shutil.rmtree(work / name, ignore_errors=True)
     return {
+        "bytes": size,
+        "disk_bytes_after_import": fresh,
+        "disk_bytes": taken,
+        "local": {name: medians(results) for name, results in local.items()},
         "import": {name: summary(results, size, files) for name, results in imported.items()},
         "import_again": {"ours": summary(again, size, files)},
         "transfer": {pair: summary(results, size, files) for pair, results in moved.items()},
@@ -92,13 +112,20 @@ def ratios(result: dict[str, Any], startup: dict[str, Any]) -> dict[str, Any]:
         if pair != "js-js" and "js-js" in transfer
     }
     net = {
-        name: max(0.0, result["import"][name]["seconds"] - startup[name]["seconds"])
+        name: max(TIMER, result["import"][name]["seconds"] - startup[name]["seconds"])
         for name in SIDES
     }
-    again = max(0.0, result["import_again"]["ours"]["seconds"] - startup["ours"]["seconds"])
+    again = max(TIMER, result["import_again"]["ours"]["seconds"] - startup["ours"]["seconds"])
     peaks = {name: result["import"][name]["peak_rss_mib"] for name in SIDES}
+    disk, fresh = result["disk_bytes"], result["disk_bytes_after_import"]
     return {
         **found,
+        "local": local_ratios(result["local"]["ours"], result["local"]["js"]),
+        "disk": {
+            "against_content": ratio(disk["ours"], result["bytes"]),
+            "against_js": ratio(disk["ours"], disk["js"]),
+            "against_js_after_import": ratio(fresh["ours"], fresh["js"]),
+        },
         "import": {
             "speed": ratio(net["js"], net["ours"]),
             "peak_rss": ratio(peaks["ours"], peaks["js"]),
@@ -142,6 +169,7 @@ def main() -> int:
         started = imports(make_empty(work / "empty"), work, args.runs)
         startup = {side: summary(found, 0, 0) for side, found in started.items()}
         result["startup"] = startup
+        result["limit"] = measure_limit(work / "limit", args.size_mib)
         if args.only != "small":
             big = make_big(work / "big", args.size_mib)
             result["big"] = section(big, work, args.runs, pairs)

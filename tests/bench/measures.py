@@ -83,7 +83,45 @@ def measure_transfer(share: Side, fetch: Side, source: Path, data: Path, work: P
     )
 
 
-def medians(results: Sequence[Transfer] | Sequence[Import]) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Local:
+    """Work on a drive without a network, by the program's own account: milliseconds, MiB."""
+
+    open_ms: float
+    list_ms: float
+    list_again_ms: float
+    read_seconds: float
+    list_peak_rss_mib: float
+    read_peak_rss_mib: float
+
+
+def measure_local(side: Side, source: Path, data: Path) -> Local:
+    """List the drive and read all of it, each in a fresh process."""
+    with Program(side.local("list", source, data)) as program:
+        _, listed = program.wait("done")
+        list_cost = program.end()
+    with Program(side.local("read", source, data)) as program:
+        _, read = program.wait("done")
+        read_cost = program.end()
+    return Local(
+        open_ms=listed["openMs"],
+        list_ms=listed["listMs"],
+        list_again_ms=listed["listAgainMs"],
+        read_seconds=read["seconds"],
+        list_peak_rss_mib=list_cost.peak_rss_mib,
+        read_peak_rss_mib=read_cost.peak_rss_mib,
+    )
+
+
+def on_disk(folder: Path) -> int:
+    """Bytes that a folder takes on the disk."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+Results = Sequence[Transfer] | Sequence[Import] | Sequence[Local]
+
+
+def medians(results: Results) -> dict[str, float]:
     """The median of every field."""
     names = [field.name for field in fields(results[0])]
     return {n: round(statistics.median(getattr(r, n) for r in results), 4) for n in names}
@@ -103,6 +141,18 @@ def summary(results: Sequence[Transfer] | Sequence[Import], size: int, files: in
 def ratio(numerator: float, denominator: float) -> float | None:
     """Rounded; None when there is nothing to divide by."""
     return round(numerator / denominator, 3) if denominator > 0 else None
+
+
+def local_ratios(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float | None]:
+    """Speeds: above 1 is faster than the reference."""
+    return {
+        "open_and_list_speed": ratio(
+            theirs["open_ms"] + theirs["list_ms"], ours["open_ms"] + ours["list_ms"]
+        ),
+        "list_again_speed": ratio(theirs["list_again_ms"], ours["list_again_ms"]),
+        "read_speed": ratio(theirs["read_seconds"], ours["read_seconds"]),
+        "read_peak_rss": ratio(ours["read_peak_rss_mib"], theirs["read_peak_rss_mib"]),
+    }
 
 
 def transfer_ratios(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float | None]:

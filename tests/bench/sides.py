@@ -28,6 +28,10 @@ class Side(Protocol):
         """Fetch the whole drive from who printed `ready`; prints `done` when all is written."""
         ...
 
+    def local(self, task: str, source: Path, data: Path) -> Argv:
+        """Do `read` or `list` on what was imported; prints `done` with how long it took."""
+        ...
+
 
 class Ours:
     """This project's command."""
@@ -48,6 +52,11 @@ class Ours:
         """Get from one peer."""
         options = ("--json", "--no-lan", "--peer", ready["tcp"], "--data", data)
         return [*self._command, "get", f"pear://{ready['key']}", out, *options]
+
+    def local(self, task: str, source: Path, data: Path) -> Argv:
+        """The drive that `share` made."""
+        words = ("-m", "tests.bench.local", "--task", task, "--source", source, "--data", data)
+        return [sys.executable, *words]
 
 
 class Reference:
@@ -71,6 +80,10 @@ class Reference:
             *where,
             *("--storage", data, "--out", out, "--timeout", "600"),
         ]
+
+    def local(self, task: str, source: Path, data: Path) -> Argv:
+        """The drive in the store."""
+        return [*self._node("local.mjs"), "--storage", data, "--task", task]
 
     @staticmethod
     def _node(script: str) -> Argv:
