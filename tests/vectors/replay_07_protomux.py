@@ -19,6 +19,7 @@ from pearbox_edge.net.mux.messages import (
     join_frames,
     split_frame,
 )
+from pearbox_edge.net.mux.relay import Pair, decode_pair, decode_unpair, encode_pair, encode_unpair
 from pearbox_edge.wire import Reader
 from tests.kit.vectors import Entry, replays
 
@@ -321,3 +322,16 @@ def feed(entry: Entry, file: Entry) -> None:
     assert answers == [answer["hex"] for answer in entry["answers"]]
     for answer in entry["answers"]:
         assert read(bytes.fromhex(answer["hex"])) == answer["frame"]
+
+
+@replays(LAYER, "relayMessages")
+def relay_message(entry: Entry, file: Entry) -> None:
+    data, value = bytes.fromhex(entry["hex"]), entry["value"]
+    token = bytes.fromhex(value["token"])
+    if entry["message"] == "unpair":
+        assert decode_unpair(data) == token
+        assert encode_unpair(token) == data
+        return
+    pair = Pair(value["isInitiator"], token, value["id"], value["seq"])
+    assert decode_pair(data) == pair
+    assert encode_pair(pair) == data
