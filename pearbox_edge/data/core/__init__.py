@@ -11,6 +11,7 @@ from .aio import MAX_BLOCK_SIZE, Hypercore
 from .bitfield import Bitfield
 from .checking import verify_storage
 from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
+from .extensions import Extension, Extensions
 from .findings import Finding, FindingKind
 from .hooks import Accepted, CoreListener, Fetcher, Refusal, RefusalReason
 from .manifest import (
@@ -51,6 +52,8 @@ __all__ = [
     "BlockRequest",
     "CoreListener",
     "EncryptionMode",
+    "Extension",
+    "Extensions",
     "Fetcher",
     "Finding",
     "FindingKind",

@@ -11,6 +11,7 @@ from pearbox_edge.wire import Buffer
 
 from .bitfield import Bitfield
 from .encryption import PADDING, BlockCipher, EncryptionMode, block_key
+from .extensions import Extensions
 from .hooks import CoreListener, Fetcher
 from .manifest import Manifest
 from .merkle_tree import GrowingTree
@@ -32,6 +33,7 @@ class CoreView:
         self.discovery_key: DiscoveryKey = stored.discovery_key
         self.key_pair = key_pair
         self.fetcher: Fetcher | None = None
+        self.extensions = Extensions()
         self.user_data: dict[str, bytes] = dict(stored.user_data)
         self.closed = False
         self.conflicted = CONFLICT_NAME in stored.user_data

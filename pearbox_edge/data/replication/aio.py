@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from pearbox_edge.data.core import Hypercore, ProofRequest
 from pearbox_edge.errors import PearboxError, PeerError, StorageError, UnavailableError
@@ -158,6 +159,7 @@ class Replicator(Asker):
         self._known_length = core.length
         self._loop = asyncio.get_running_loop()
         core.fetcher = self
+        core.extensions.outlet = self._send_extension
         core.add_listener(self)
 
     # What others see
@@ -302,10 +304,11 @@ class Replicator(Asker):
         self.changed()
 
     def on_conflict(self) -> None:
-        """The core is frozen: nobody is served or asked any more."""
-        self.wishes.fail(UnavailableError("the core was signed twice", code="CONFLICT"))
+        """The core is frozen: tell everybody, and neither serve nor ask any more."""
+        self.wishes.fail(self.core.conflict())
         for peer in list(self._peers.values()):
-            peer.close()
+            peer.link.spawn(partial(self.claims.show_head, peer))
+        self.changed()
 
     # The core's readers
 
@@ -320,6 +323,22 @@ class Replicator(Asker):
         for peer in self._peers.values():
             peer.machine.exchange.own_changed(own)
             peer.poke()
+
+    def set_allow_push(self, allow: bool) -> None:
+        """Whether blocks that were not asked for are taken; peers are told."""
+        if allow != self.allow_push:
+            self.allow_push = allow
+            self.on_head()
+
+    async def push(self, index: int) -> int:
+        """Send a held block to all peers that take what they did not ask for; to how many."""
+        sent = [await self.claims.push(peer, index) for peer in self.peers]
+        return sum(sent)
+
+    def _send_extension(self, name: str, payload: bytes, to: object | None) -> None:
+        for peer in self.peers:
+            if to is None or peer is to:
+                peer.send_extension(name, payload)
 
     def set_finding(self, searches: int) -> None:
         """How many searches for peers are under way."""
@@ -339,6 +358,8 @@ class Replicator(Asker):
         while not core.bitfield.has_range(start, end):
             if self.closed:
                 raise UnavailableError("the core is closed", code="SESSION_CLOSED")
+            if core.conflicted:
+                raise core.conflict()
             if core.failure is not None:
                 raise core.failure
             done: asyncio.Future[None] = self._loop.create_future()
@@ -369,13 +390,15 @@ class Replicator(Asker):
 
         Returns as soon as no connected peer can bring anything newer. Waits for channels that are
         being opened; and while peers are being searched for, until there is one, or for anything
-        at all as long as the core is empty here.
+        at all as long as the core is empty here. UnavailableError (CONFLICT) if it is frozen.
         """
         before = self.core.head
         self._reopen()
         self.poke_all()
         await asyncio.sleep(0)  # a caller that asks in a loop must not stop everything else
         while self.core.head == before:
+            if self.core.conflicted:
+                raise self.core.conflict()
             if self.closed or not self._expects_news():
                 return False
             searching = self._finding > 0
@@ -389,7 +412,7 @@ class Replicator(Asker):
             or not any(peer.machine.exchange.remote for peer in self._peers.values())
         ):
             return True
-        if self.table.upgrade is not None:
+        if self.table.upgrade is not None or self.forking.peer is not None:
             return True
         own = self.own_head()
         return any(peer.machine.may_bring_news(own) for peer in self._peers.values())
@@ -440,6 +463,7 @@ class Replicator(Asker):
         self.core.remove_listener(self)
         if self.core.fetcher is self:
             self.core.fetcher = None
+        self.core.extensions.outlet = None
         self.wishes.fail(UnavailableError("the core is closed", code="SESSION_CLOSED"))
         for peer in list(self._peers.values()):
             peer.close()

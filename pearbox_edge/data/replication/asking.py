@@ -17,12 +17,15 @@ from pearbox_edge.data.core import (
 )
 from pearbox_edge.errors import PeerError, StorageError
 
+from .claims import Claims
 from .connection import Peer
+from .forking import Forking
 from .messages import MessageType, NoData, Request, Want, encode_cancel, encode_request, encode_want
 from .peer import Answer
 from .ranges import Wishes
 from .requests import Outstanding, RequestTable, is_bare
 from .scheduler import WANT_SPAN, choose, unknown_spans
+from .swapping import RECHECK, Pace, swaps
 from .upgrade import OwnHead
 from .window import Window
 
@@ -40,6 +43,10 @@ class Asker:
         self.downloading = False
         """Whether somebody holds the core open here and may ask for something."""
         self.closed = False
+        self.allow_push = False
+        """Whether blocks that were not asked for are taken."""
+        self.forking = Forking(self)
+        self.claims = Claims(self)
         self._peers: dict[int, Peer] = {}
 
     def own_head(self) -> OwnHead:
@@ -51,6 +58,7 @@ class Asker:
             core.manifest is not None and not core.is_compat,
             self.downloading or bool(self.wishes) or bool(self.table),
             core.contiguous_length >= core.length,
+            self.allow_push,
         )
 
     def changed(self) -> None:
@@ -74,7 +82,7 @@ class Asker:
     def fill(self, peer: Peer) -> None:
         """Ask the peer for as much as it may be asked for."""
         machine, core = peer.machine, self.core
-        if self.closed or core.conflicted or not machine.is_open:
+        if self.closed or core.conflicted or not machine.is_open or machine.suspect is not None:
             return
         if core.failure is not None:
             self.wishes.fail(core.failure)
@@ -87,8 +95,13 @@ class Asker:
             return
         for start in unknown_spans(source, self.wishes, own.length, core.bitfield):
             machine.send(MessageType.WANT, encode_want(Want(start, WANT_SPAN)))
-        room = self.window.size - self.table.count(peer.number)
+        owed = self.table.count(peer.number)
+        room = machine.pace.room(self.window.size) - owed
         picks = choose(source, room, self.wishes, self.table, core.bitfield)
+        if not picks and not owed and self.table.blocks:
+            # Everything left is on its way from others: perhaps they are slower.
+            picks = swaps(source, machine.pace, self._pace_of, self.table, peer.link.now(), room)
+            peer.poke_later(RECHECK)
         if not picks:
             return
         try:
@@ -96,9 +109,13 @@ class Asker:
         except StorageError as error:
             self.wishes.fail(error)
 
+    def _pace_of(self, number: int) -> Pace | None:
+        peer = self._peers.get(number)
+        return peer.machine.pace if peer is not None else None
+
     def _ask_head(self, peer: Peer, own: OwnHead) -> None:
         machine, remote = peer.machine, peer.machine.exchange.remote
-        if self.table.upgrade is not None or remote is None:
+        if self.table.upgrade is not None or self.forking.peer is not None or remote is None:
             return
         manifest = self.core.manifest is None and remote.has_manifest
         if machine.offers_reorg(own):
@@ -175,6 +192,12 @@ class Asker:
         for outstanding, answer in answers:
             if isinstance(answer, NoData):
                 self._refused(peer, outstanding)
+            elif outstanding.taker is not None:
+                self._finish(peer, outstanding)
+                outstanding.taker(None if is_bare(answer) else answer)
+            elif answer.fork > fork and answer.upgrade is not None:
+                self._finish(peer, outstanding)
+                self.forking.start(peer, answer)
             elif self._is_stale(outstanding, fork):
                 self._finish(peer, outstanding)
                 self._lost(outstanding)
@@ -186,8 +209,7 @@ class Asker:
         try:
             results = await self.core.accept_many(proofs)
         except StorageError as error:
-            # Nothing more can be kept: tell the readers, serve on.
-            self.wishes.fail(error)
+            self.fail(error)
             for outstanding in asked:
                 self._finish(peer, outstanding)
                 self._lost(outstanding)
@@ -235,13 +257,33 @@ class Asker:
                 outstanding.on_end(True)
         if arrived:
             peer.machine.source.refusals = 0
+            peer.machine.pace.answered(len(arrived), peer.link.now())
             traffic = peer.link.traffic
             traffic.blocks_received += len(arrived)
             traffic.bytes_received += size
             self.window.observe(size, len(arrived))
             self.wishes.arrived(self.core.bitfield, arrived)
-        if bad is not None:
+        if bad is not None and not self.claims.suspect(peer, bad):
             raise bad
+
+    def fail(self, error: StorageError) -> None:
+        """Nothing more can be kept: tell the readers, serve on."""
+        self.wishes.fail(error)
+
+    async def claim(self, peer: Peer, proof: Proof) -> None:
+        """Look at what the peer sent and nobody asked for; PeerError if it is a lie."""
+        await self.claims.take(peer, proof)
+
+    def took_push(self, peer: Peer, proof: Proof) -> None:
+        """A pushed block was good and is held."""
+        block = proof.block
+        if block is None:
+            return
+        if block.index in self.table.blocks:
+            self.cancel(self.table.of_block(block.index))
+        peer.link.traffic.blocks_received += 1
+        peer.link.traffic.bytes_received += len(block.value)
+        self.wishes.arrived(self.core.bitfield, [block.index])
 
     def _finish(self, peer: Peer, outstanding: Outstanding) -> None:
         self.table.finish(outstanding)
@@ -255,6 +297,8 @@ class Asker:
             self.wishes.rewind(outstanding.block)
         if outstanding.on_end is not None:
             outstanding.on_end(False)
+        if outstanding.taker is not None:
+            outstanding.taker(None)
 
     def _refused(self, peer: Peer, outstanding: Outstanding) -> None:
         self._finish(peer, outstanding)
@@ -277,6 +321,7 @@ class Asker:
     def drop(self, peer: Peer) -> None:
         """A peer is gone: what it was asked for may be asked elsewhere."""
         self._peers.pop(peer.number, None)
+        self.forking.drop(peer)
         for outstanding in self.table.drop_peer(peer.number):
             self._lost(outstanding)
         self.wishes.forget_peer(peer.number)

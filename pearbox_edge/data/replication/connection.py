@@ -4,6 +4,7 @@ No work is done for a single message: what one arrival brought is handled togeth
 answers and requests in batches by one task each, which ends when there is nothing left.
 """
 
+from functools import partial
 from typing import Protocol
 
 from pearbox_edge.data.core import Hypercore, Proof, Refusal, RefusalReason
@@ -66,6 +67,9 @@ class Owner(Protocol):
     async def absorb(self, peer: "Peer", answers: list[Answer]) -> None:
         """Take in what the peer answered; PeerError if any of it is bad."""
 
+    async def claim(self, peer: "Peer", proof: Proof) -> None:
+        """Look at what the peer sent and nobody asked for; PeerError if it is a lie."""
+
 
 class Peer:
     """One peer of one core; the handler of its channel."""
@@ -85,7 +89,9 @@ class Peer:
         self._core = core
         self._turn_due = False
         self._absorbing = False
+        self._claiming = False
         self._serving = False
+        self._due = False
         self._checking = False
         self._paused = False
         own = capability(core.key, link.handshake_hash, is_initiator=link.is_initiator)
@@ -126,6 +132,7 @@ class Peer:
         self.machine.is_open = False
         self.machine.inbox.clear()
         self._resume()
+        self._look_at_claims()  # who saw a conflict shows its head and closes at once
         self._owner.left(self)
 
     def _resume(self) -> None:
@@ -145,6 +152,7 @@ class Peer:
         """Do what the last arrivals (or changes of the core) call for."""
         self._turn_due = False
         machine = self.machine
+        self._look_at_claims()
         if self.gone or not machine.is_open:
             return
         if machine.exchange.checking is not None and not self._checking:
@@ -154,12 +162,14 @@ class Peer:
         if machine.news:
             machine.news = False
             self._owner.heard(self)
+        for name, payload in machine.extensions.take():
+            self._core.extensions.deliver(name, payload, self)
         if machine.has_answers and not self._absorbing:
             self._absorbing = True
             self.link.spawn(self._absorb)
         elif not self._absorbing:
             self._owner.fill(self)
-        if machine.inbox and not self._serving:
+        if machine.inbox and not self._serving and not self._core.conflicted:
             self._serving = True
             self.link.spawn(self._serve)
         self.flush()
@@ -201,10 +211,44 @@ class Peer:
             self._absorbing = False
         machine.progressed(self.link.now())
 
+    def _look_at_claims(self) -> None:
+        if self.machine.claims and not self._claiming:
+            self._claiming = True
+            self.link.spawn(self._claim)
+
+    async def _claim(self) -> None:
+        machine = self.machine
+        try:
+            while machine.claims:
+                claims = machine.take_claims()
+                self._resume()
+                for proof in claims:
+                    await self._owner.claim(self, proof)
+        finally:
+            self._claiming = False
+
+    def poke_later(self, seconds: float) -> None:
+        """Have a turn after a while."""
+        if not self._due:
+            self._due = True
+            self.link.spawn(partial(self._poke_after, seconds))
+
+    async def _poke_after(self, seconds: float) -> None:
+        await self.link.sleep(seconds)
+        self._due = False
+        self.poke()
+
+    def send_extension(self, name: str, payload: bytes) -> None:
+        """Send a side message."""
+        if self.machine.is_open:
+            body = self.machine.extensions.encode(name, payload)
+            self.machine.send(MessageType.EXTENSION, *body)
+            self.poke()
+
     async def _serve(self) -> None:
         inbox = self.machine.inbox
         try:
-            while inbox and not self.gone:
+            while inbox and not self.gone and not self._core.conflicted:
                 want = inbox.take_want()
                 if want is not None:
                     self._answer_want(want)

@@ -7,6 +7,7 @@ from pearbox_edge.data.core import Proof
 from pearbox_edge.errors import PeerError
 from pearbox_edge.wire import Buffer
 
+from .extension import ExtensionStream
 from .inbox import Inbox
 from .messages import (
     Data,
@@ -16,6 +17,7 @@ from .messages import (
     decode_bitfield,
     decode_cancel,
     decode_data,
+    decode_extension,
     decode_handshake,
     decode_no_data,
     decode_range,
@@ -29,10 +31,13 @@ from .promises import Promises
 from .remote_bitfield import RemoteBitfield
 from .requests import Outstanding, RequestTable
 from .scheduler import Source
+from .swapping import Pace
 from .upgrade import HeadExchange, OwnHead
 
 MAX_UNASKED = 64
 """TUNING: data messages nobody asked for before a peer is dropped; a cancel makes at most one."""
+MAX_CLAIMS = 1024
+"""TUNING: pushes of one peer that wait to be looked at; reading pauses long before for big ones."""
 STALL_SECONDS = 10.0
 """TUNING: a peer that owes answers and sends none for so long is dropped, and others are asked."""
 SLOWEST = 64 << 10
@@ -63,6 +68,14 @@ class PeerMachine:
         self.source = Source(number, RemoteBitfield())
         self.promises = Promises()
         self.inbox = Inbox()
+        self.extensions = ExtensionStream()
+        self.pace = Pace()
+        self.claims: list[Proof] = []
+        """What arrived under number 0: heads and pushes."""
+        self.suspect: PeerError | None = None
+        """Why the peer is asked nothing more: its data was bad."""
+        self.pushed_length = 0
+        """The length of ours that pushes have told the peer of."""
         self.answers: list[Answer] = []
         self.answer_bytes = 0
         self._early: dict[int, list[Answer]] = {}
@@ -115,18 +128,20 @@ class PeerMachine:
                 self._gain(bitfield.start)
             case MessageType.RANGE:
                 self._on_range(decode_range(body))
+            case MessageType.EXTENSION:
+                self.extensions.receive(decode_extension(body))
             case _:
-                # UNWANT: changes are announced anyway. EXTENSION and what is not known: ignored.
+                # UNWANT: changes are announced anyway. What is not known is ignored.
                 pass
 
     def _on_answer(self, answer: Data | NoData, size: int, now: float) -> None:
         outstanding = self._table.arrive(answer.id, self.number)
         if outstanding is None:
-            # Pushes and conflict proofs (id 0) end here too: nobody takes them yet.
-            if not self._table.was_cancelled(answer.id):
-                self._unasked += 1
-                if self._unasked > MAX_UNASKED:
-                    raise PeerError("data that nobody asked for", code="UNASKED_DATA")
+            if isinstance(answer, Data) and answer.id == 0 and self._is_claim(answer.proof):
+                self.claims.append(answer.proof)
+                self.answer_bytes += size
+            elif not self._table.was_cancelled(answer.id):
+                self.note_unasked()
             return
         self._heard_at = now
         if isinstance(answer, NoData):
@@ -136,6 +151,27 @@ class PeerMachine:
             raise PeerError("an answer to something else than was asked", code="INVALID_PROOF")
         self.answers.append((outstanding, answer.proof))
         self.answer_bytes += size
+
+    def _is_claim(self, proof: Proof) -> bool:
+        if len(self.claims) >= MAX_CLAIMS:
+            return False
+        own, way = self._own(), proof.upgrade
+        if way is not None and way.start == 0 and proof.fork >= own.fork:
+            return True  # perhaps a head that contradicts ours, or a newer fork
+        return own.allow_push and own.downloading
+
+    def note_unasked(self) -> None:
+        """The peer sent what nobody asked for; PeerError if it did so too often."""
+        self._unasked += 1
+        if self._unasked > MAX_UNASKED:
+            raise PeerError("data that nobody asked for", code="UNASKED_DATA")
+
+    def take_claims(self) -> list[Proof]:
+        """What arrived under number 0."""
+        claims, self.claims = self.claims, []
+        if not self.answers:
+            self.answer_bytes = 0
+        return claims
 
     def _on_range(self, blocks: Range) -> None:
         if blocks.drop:
@@ -252,6 +288,7 @@ class PeerMachine:
         """Requests are about to leave: if nothing was owed before, the peer's time begins now."""
         if not self._table.awaited(self.number):
             self._heard_at = now
+            self.pace.begin(now)
 
     def progressed(self, now: float) -> None:
         """The stream brought answers for somebody: this peer's may just be queued behind them."""

@@ -16,7 +16,7 @@ class Outstanding:
     `peer` is the asked peer's number. `promised` are the tree nodes the answer will bring;
     `relies_on` is the request whose answer brings what this one leaves out, and `excused` tells
     that it never did. `arrived`: the answer is here, but not looked at yet. `on_end` is told
-    whether it was good.
+    whether it was good. `taker` is given the answer in the core's stead, None if there is none.
     """
 
     id: int
@@ -28,6 +28,7 @@ class Outstanding:
     excused: bool = False
     arrived: bool = False
     on_end: Callable[[bool], None] | None = None
+    taker: Callable[[Proof | None], None] | None = None
 
     def fits(self, proof: Proof) -> bool:
         """Whether an answer is one to this request: what was asked, nothing that was not."""

@@ -6,13 +6,17 @@ from .messages import Sync
 
 
 class OwnHead(NamedTuple):
-    """What a sync says of this side. `complete`: every block up to `length` is held."""
+    """What a sync says of this side. `complete`: every block up to `length` is held.
+
+    `allow_push`: blocks that were not asked for are taken too.
+    """
 
     fork: int
     length: int
     has_manifest: bool
     downloading: bool
     complete: bool
+    allow_push: bool = False
 
 
 class HeadExchange:
@@ -101,6 +105,7 @@ class HeadExchange:
             can_upgrade=self.can_upgrade,
             downloading=own.downloading,
             has_manifest=own.has_manifest,
+            allow_push=own.allow_push,
         )
         return self.said
 
