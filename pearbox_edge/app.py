@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from pearbox_edge.box.drives import Library
 from pearbox_edge.crypto import KeyPair
+from pearbox_edge.data.core import Finding, verify_storage
 from pearbox_edge.data.drive import Hyperdrive
-from pearbox_edge.data.storage import SqliteStorage, Storage
+from pearbox_edge.data.storage import Rebuilt, SqliteStorage, Storage
 from pearbox_edge.data.store import Corestore
 from pearbox_edge.errors import InputError
 from pearbox_edge.ids import CoreKey, DiscoveryKey
@@ -102,6 +103,18 @@ async def open_library(data: Path, *, make: bool = False) -> AsyncIterator[Libra
     async with AsyncExitStack() as stack:
         _, _, library = await _open_data(stack, data, offline=True)
         yield library
+
+
+async def rebuild_data(data: Path) -> tuple[Rebuilt, list[Finding]]:
+    """Replace a damaged database by what can be read of it, and check all that was saved.
+
+    What does not hold is let go, so that it is fetched again. The damaged one is kept.
+    """
+    if not (data / "cores").exists():
+        raise InputError(f"there is no data in {data}: say with --data where it is")
+    rebuilt = await SqliteStorage.rebuild(data)
+    async with await SqliteStorage.open(data) as storage:
+        return rebuilt, [finding async for finding in verify_storage(storage, repair=True)]
 
 
 async def _open_data(

@@ -36,6 +36,10 @@ _MODULES = {
 async def run(arguments: argparse.Namespace, output: Output) -> int:
     """Run one of the commands on the data directory; gives its exit code."""
     name = arguments.drive_command
+    if name == "rebuild":  # the one that cannot wait for the database to be opened
+        from .drive_rebuild import rebuild
+
+        return await rebuild(arguments, output)
     command: Command = getattr(import_module(f"{__package__}.{_MODULES[name]}"), name)
     make = getattr(arguments, "new", False)
     with stop_event() as stop:

@@ -93,6 +93,7 @@ def add_drive(commands: "Commands", common: argparse.ArgumentParser) -> None:
     verify.add_argument(
         "--repair", action="store_true", help="let go of what is damaged, to be fetched again"
     )
+    add("rebuild", "make a new database of what can be read of a damaged one", drive=False)
 
 
 def _version(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from pearbox_edge.box.drives import Library
-from pearbox_edge.data.core import Hypercore
+from pearbox_edge.data.core import Finding, Hypercore
 from pearbox_edge.errors import UnavailableError
 
 from .output import Output
@@ -24,21 +24,26 @@ async def verify(arguments: argparse.Namespace, output: Output, library: Library
         blocks += _held(core)
         async for finding in core.verify(repair=arguments.repair):
             problems += 1
-            output.event(
-                "problem",
-                f"{part}: {finding}",
-                part=part,
-                kind=finding.kind.value,
-                start=finding.start,
-                end=finding.end,
-                problem=finding.problem,
-                advice=finding.advice,
-                repaired=finding.repaired,
-                mended=finding.mended,
-            )
+            tell_finding(output, finding, part)
     wrong = "all is well" if not problems else f"{problems} wrong"
     output.event("done", f"{blocks} blocks read: {wrong}", blocks=blocks, problems=problems)
     return DAMAGED if problems else 0
+
+
+def tell_finding(output: Output, finding: Finding, part: str) -> None:
+    """One thing that is wrong, and what to do."""
+    output.event(
+        "problem",
+        f"{part}: {finding}",
+        part=part,
+        kind=finding.kind.value,
+        start=finding.start,
+        end=finding.end,
+        problem=finding.problem,
+        advice=finding.advice,
+        repaired=finding.repaired,
+        mended=finding.mended,
+    )
 
 
 def _held(core: Hypercore) -> int:

@@ -8,8 +8,9 @@ acknowledged last or one that was begun after it.
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,9 @@ ANYTHING = "*"
 """What is begun may lead to any state (that verifies)."""
 
 Say = Callable[[str], None]
+Step = Callable[[], Awaitable[None]]
+
+_CHANCE: ContextVar[random.Random] = ContextVar("chance")
 
 
 def block(fork: int, index: int) -> bytes:
@@ -102,7 +106,7 @@ class Scene:
 
     def __init__(self, folder: Path, seed: str, say: Say) -> None:
         self.folder = folder
-        self.chance = random.Random(seed)
+        self.seed = seed
         self.say = say
 
     async def run(self, rounds: int) -> None:
@@ -121,14 +125,28 @@ class Scene:
             await self._make_far()
             self.drive = await drive.open()
             self.files = await files_of(drive)
-            for _ in range(rounds):
-                steps = [self._append, self._shrink, self._put, self._put_many, self._delete]
-                steps += [self._append, self._accept, self._accept, self._clear_copy]
-                steps += [self._replicate]
-                if self.chance.random() < 0.1:
-                    await self._far_forks()
-                await self.chance.choice(steps)()
+            actors = {
+                "own": (rounds, [self._append, self._append, self._shrink]),
+                "copy": (rounds, [self._accept, self._accept, self._clear_copy]),
+                "drive": (rounds, [self._put, self._put_many, self._delete]),
+                "theirs": (rounds // 4, [self._replicate]),
+            }
+            async with asyncio.TaskGroup() as group:
+                for name, (times, steps) in actors.items():
+                    chance = random.Random(f"{self.seed} {name}")
+                    group.create_task(self._act(chance, times, steps))
             await drive.close()
+
+    async def _act(self, chance: random.Random, times: int, steps: Sequence[Step]) -> None:
+        """One of those who use the directory at the same time."""
+        _CHANCE.set(chance)
+        for _ in range(times):
+            await chance.choice(steps)()
+
+    @property
+    def chance(self) -> random.Random:
+        """The chance of the actor that asks."""
+        return _CHANCE.get()
 
     # --- a core of our own ---
 
@@ -182,6 +200,8 @@ class Scene:
     async def _accept(self) -> None:
         """Some blocks, the head with the first of them, all durable together or one by one."""
         far, copy = self.far, self.copy
+        if self.chance.random() < 0.1:
+            await self._far_forks()
         if far.length > MAX_BLOCKS:
             await far.truncate(self.chance.randrange(20))
         await self._far_grows(self.chance.randrange(1, 8))

@@ -20,7 +20,7 @@ from tests.kit.shim import Disk, Record, read_log, shim_environment, write_tree
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(60)]
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 25
+ROUNDS = 10
 CUTS = 100
 EARLY = 30
 """So many of the cuts are among the first operations, where everything is being made."""

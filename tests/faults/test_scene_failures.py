@@ -12,7 +12,7 @@ from tests.kit.shim import shim_environment
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 8
+ROUNDS = 3
 WAYS = {
     "the disk fails once": (errno.EIO, "once"),
     "the disk is full once": (errno.ENOSPC, "once"),

@@ -56,8 +56,8 @@ def database_error(error: sqlite3.Error, path: Path) -> StorageError:
 def damaged_error(path: Path, what: str) -> StorageError:
     """The database holds what we never wrote."""
     return StorageError(
-        f"the database {path} is damaged ({what}): keep a copy of its folder, then rebuild it, put "
-        "it back from a backup, or use another data directory and fetch again",
+        f"the database {path} is damaged ({what}): make a new one of what can be read with "
+        "`pearbox-edge drive rebuild` (the damaged one is kept), or put it back from a backup",
         code="STORAGE_DAMAGED",
     )
 

@@ -82,7 +82,7 @@ class SqliteStorage:
             if (directory / NEW_FILE).exists():
                 raise StorageError(
                     f"the database in {directory} is being rebuilt and that was interrupted: "
-                    "rebuild it again, it goes on where it was",
+                    "run `pearbox-edge drive rebuild` again, it goes on where it was",
                     code="STORAGE_DAMAGED",
                 )
             database = await Database.open(directory, options.cache_kib)

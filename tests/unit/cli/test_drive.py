@@ -114,6 +114,30 @@ def test_verify_finds_a_flipped_byte(drive: Drive, tmp_path: Path) -> None:
     assert (problem["kind"], problem["part"], done["problems"]) == ("block", "content", 1)
 
 
+def test_a_damaged_database_is_said_and_rebuilt(
+    drive: Drive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = drive("info", "d")
+    database = tmp_path / "data" / "pearbox.db"
+    whole = database.read_bytes()
+    database.write_bytes(bytes(4096) + whole[4096:])
+    error = drive("ls", "d", status=1)[-1]
+    assert error["code"] == "STORAGE_DAMAGED"
+    assert "drive rebuild" in error["message"]
+    done = drive("rebuild", status=1)[-1]
+    assert (Path(done["kept_in"]) / "pearbox.db").read_bytes()[4096:] == whole[4096:]
+    assert drive("info", "d") == before
+    assert drive("verify", "d")[-1]["problems"] == 0
+    (tmp_path / "new").write_bytes(b"more")
+    drive("put", "d", tmp_path / "new")
+    assert drive("rebuild")[-1]["lost"] == 0
+
+
+def test_a_rebuild_makes_no_data_where_there_was_none(tmp_path: Path) -> None:
+    assert main(["drive", "rebuild", "--data", str(tmp_path / "none")]) == 1
+    assert not (tmp_path / "none").exists()
+
+
 def read(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 

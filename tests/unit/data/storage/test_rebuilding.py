@@ -171,7 +171,7 @@ async def test_damage_is_said_with_what_to_do(
 ) -> None:
     data = damage(bytearray((place / DATABASE).read_bytes()), random.Random(1))
     (place / DATABASE).write_bytes(data)
-    with pytest.raises(StorageError, match="rebuild it") as caught:
+    with pytest.raises(StorageError, match="drive rebuild") as caught:
         await dump(place)
     assert caught.value.code == "STORAGE_DAMAGED"
 
@@ -206,7 +206,7 @@ async def test_an_interrupted_rebuild_is_said_and_goes_on(
             else:
                 break
         if (place / NEW_FILE).exists():
-            with pytest.raises(StorageError, match="rebuild it again"):
+            with pytest.raises(StorageError, match="drive rebuild"):
                 await SqliteStorage.open(place)
     else:
         raise AssertionError("it never came through")
