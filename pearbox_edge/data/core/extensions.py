@@ -1,4 +1,8 @@
-"""Side messages between those who replicate a core, by name; replication carries them."""
+"""Side messages between those who replicate a core, by name; replication carries them.
+
+A payload is what an extension makes of it; npm hypercore puts its length before it (compact
+encoding `buffer`) unless an extension says otherwise.
+"""
 
 from collections.abc import Callable
 
