@@ -8,13 +8,12 @@ from typing import TypeVar
 from pearbox_edge.crypto import leaf_hash
 from pearbox_edge.data.storage import ByteRange, Storage, StoredCore, TreeNode
 from pearbox_edge.errors import StorageError
-from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
 from .flat_tree import full_roots
 from .node_cache import ColdPagesError
 from .reading import gather, plan_reads
-from .state import CoreState
+from .state import CoreState, head_lost
 
 T = TypeVar("T")
 
@@ -29,7 +28,7 @@ async def load_roots(storage: Storage, stored: StoredCore) -> tuple[TreeNode, ..
     found = await storage.nodes(stored.core_id, wanted) if wanted else {}
     missing = [index for index in wanted if index not in found]
     if missing:
-        raise StorageError(f"root {missing[0]} of core {short(stored.key)} is gone; run verify")
+        raise head_lost(stored.key, f"root {missing[0]} of its tree is gone")
     return tuple(found[index] for index in wanted)
 
 

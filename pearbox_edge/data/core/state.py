@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pearbox_edge.data.storage import ByteRange, Head, StoredCore, TreeNode
 from pearbox_edge.errors import PeerError, StorageError
+from pearbox_edge.ids import CoreKey
 from pearbox_edge.logs import short
 from pearbox_edge.wire import Buffer
 
@@ -93,7 +94,9 @@ class CoreState:
         node = self.cache.get(2 * (end - 1))
         if first is None or last is None or node is None:
             raise StorageError(
-                f"the tree nodes of held block {start} or {end - 1} are gone; run verify"
+                f"core {short(self.key)}: tree nodes of held blocks {start} to {end - 1} are gone: "
+                "run `pearbox-edge drive verify --repair` on it",
+                code="STORAGE_DAMAGED",
             )
         self._remember(end, last + node.size)
         return ByteRange(first, last + node.size - first)
@@ -118,7 +121,7 @@ class CoreState:
             node = parent(node)
             steps += 1
             if node >= 2 * head:
-                raise StorageError("a root of the tree is gone; run verify")
+                raise head_lost(self.key, "a root of its tree is gone")
         return steps
 
     # Answering
@@ -313,6 +316,15 @@ def _nothing(node: int) -> None:
     return None
 
 
+def head_lost(key: CoreKey, what: str) -> StorageError:
+    """What cannot be opened any more, and the way out."""
+    return StorageError(
+        f"core {short(key)} cannot be used, {what}: run `pearbox-edge drive rebuild`, which saves "
+        "what is left of it; the rest is fetched again",
+        code="STORAGE_DAMAGED",
+    )
+
+
 def load_manifest(stored: StoredCore) -> Manifest | None:
     """The manifest of a stored core; StorageError if it is damaged."""
     if stored.manifest is None:
@@ -320,4 +332,4 @@ def load_manifest(stored: StoredCore) -> Manifest | None:
     try:
         return Manifest.decode(stored.manifest)
     except PeerError as error:
-        raise StorageError(f"the manifest of core {short(stored.key)} is damaged") from error
+        raise head_lost(stored.key, "its manifest is damaged") from error

@@ -35,7 +35,8 @@ def short_error(path: Path, end: int, wanted: int) -> StorageError:
     """A data file ends before bytes that its core has."""
     return StorageError(
         f"{path} ends at byte {end}, but bytes up to {wanted} should be in it: the file was cut or "
-        "lost; put it back from a backup, or fetch this drive again into another data directory",
+        "lost; put it back from a backup, or let go of what is missing with "
+        "`pearbox-edge drive verify --repair`: it is fetched again",
         code="STORAGE_SHORT",
     )
 

@@ -10,7 +10,7 @@ from pearbox_edge.crypto import KeyPair, discovery_key
 from pearbox_edge.data.core import Hypercore, Manifest, Proof
 from pearbox_edge.data.replication import PROTOCOL, Replicator, StreamLink, Traffic
 from pearbox_edge.data.storage import Storage
-from pearbox_edge.errors import UnavailableError, UsageError
+from pearbox_edge.errors import StorageError, UnavailableError, UsageError
 from pearbox_edge.ids import KEY_SIZE, CoreKey, DiscoveryKey
 from pearbox_edge.net.mux import Mux
 from pearbox_edge.net.stream import MessageStream
@@ -305,10 +305,15 @@ class _Shared:
             self._check_open()
             entry = self._cores.get(discovery)
             if entry is None:
-                held = await self.storage.open_core(discovery)
-                if held is None:
+                try:
+                    held = await self.storage.open_core(discovery)
+                    if held is None:
+                        return
+                    entry = await self._open(held.key, None, None)
+                except StorageError as error:
+                    # The other cores of the stream are served on.
+                    logger.error("a core that a peer asks for cannot be served: %s", error)  # noqa: TRY400 (it is known what went wrong)
                     return
-                entry = await self._open(held.key, None, None)
             if link in self.links:
                 entry.idle_since = None
                 entry.replicator.attach(link)

@@ -3,15 +3,17 @@
 import asyncio
 import random
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from pearbox_edge.crypto import KeyPair
-from pearbox_edge.data.core import FindingKind, Hypercore, verify_storage
+from pearbox_edge.crypto import KeyPair, discovery_key
+from pearbox_edge.data.core import FindingKind, Hypercore, Manifest, verify_storage
 from pearbox_edge.data.storage import LEFT_OVER, Changeset, MemoryStorage, SqliteStorage
 from pearbox_edge.data.store import Corestore
-from pearbox_edge.errors import StorageError
+from pearbox_edge.errors import StorageError, UnavailableError
+from pearbox_edge.logs import short
 from tests.kit.cores import full_core
 from tests.kit.replication import connected, make_store
 from tests.kit.storage import FaultyStorage
@@ -129,3 +131,32 @@ async def test_a_core_that_cannot_be_read_does_not_end_the_walk() -> None:
     storage = FaultyStorage(core.storage, fail_at=1, only=["open_core"])
     (found,) = [finding async for finding in verify_storage(storage)]
     assert "made to fail" in str(found)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM nodes WHERE core_id = 2",
+        "UPDATE cores SET manifest = x'00' WHERE core_id = 2",
+        "UPDATE cores SET length = 'long' WHERE core_id = 2",
+    ],
+)
+async def test_a_damaged_core_is_named_and_the_others_serve_on(place: Path, damage: str) -> None:
+    with sqlite3.connect(place / "pearbox.db") as database:
+        database.execute(damage)
+    database.close()
+    async with await SqliteStorage.open(place) as storage:
+        with pytest.raises(StorageError, match="drive rebuild") as caught:
+            await Hypercore.open(storage, key_pair=WRITERS[1])
+        keys = [Manifest.default(writer.public_key).key for writer in WRITERS]
+        names = (short(keys[1]), discovery_key(keys[1]).hex()[:8])
+        assert any(name in str(caught.value) for name in names)
+        near_store = Corestore(storage, primary_key=bytes([3]) * 32)
+        async with make_store(1) as far, near_store as near, connected(near, far):
+            damaged, sound = [await far.get(key=keys[number]) for number in (1, 2)]
+            with pytest.raises(UnavailableError):
+                await damaged.get(0, timeout=0.3)
+            await sound.update(timeout=5)
+            assert await sound.get(7, timeout=5) == blocks(8)[7]
+            await damaged.close()
+            await sound.close()
