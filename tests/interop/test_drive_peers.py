@@ -113,7 +113,7 @@ async def test_we_follow_the_truncation_of_a_node_drive(tmp_path: Path) -> None:
             await writer.ask(cmd="truncate", to=2)
             await writer.ask(cmd="put", path="/new", base64="CCCCCCCC")
             theirs = await writer.ask(cmd="all")
-            while drive.core.fork < theirs["fork"]:
+            while drive.core.fork < theirs["fork"] or drive.version < theirs["version"]:
                 await drive.update(timeout=10)
                 await asyncio.sleep(0.05)
             assert await everything(drive) == theirs["files"]
@@ -139,6 +139,7 @@ async def test_several_peers_at_once_serve_one_drive(tmp_path: Path) -> None:
         ):
             third.connect((await two.wait("ready"))["tcp"])
             third.connect(seed.tcp)
+            third.connect(ours.tcp)
             async with Hyperdrive(third.store, drive.key) as reader:
                 for turn in range(3):
                     await drive.put("/changing", os.urandom(50_000))
