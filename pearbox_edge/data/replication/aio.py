@@ -294,6 +294,7 @@ class Replicator(Asker):
         """All past `length` is gone, and the fork is another."""
         gone = self._known_length - length
         self._known_length = self.core.length
+        self.forget_contiguous(length)
         self.wishes.lost_blocks()
         own = self.own_head()
         for peer in self._peers.values():

@@ -29,6 +29,10 @@ from .swapping import RECHECK, Pace, swaps
 from .upgrade import OwnHead
 from .window import Window
 
+REMOTE_CONTIGUOUS = "core/remote-contiguous"
+"""The user data that keeps the fork and `remote_contiguous_length`."""
+SAVE_SECONDS = 1.0
+"""TUNING: how long news of what peers hold wait for more, before they are written."""
 _REFUSED_KEPT = 4096  # TUNING: refused blocks remembered of one peer
 
 
@@ -45,6 +49,9 @@ class Asker:
         self.closed = False
         self.allow_push = False
         """Whether blocks that were not asked for are taken."""
+        self.remote_contiguous_length = _stored_contiguous(core)
+        """The longest beginning of the core, in its fork, that any peer ever held."""
+        self._saving = False
         self.forking = Forking(self)
         self.claims = Claims(self)
         self._peers: dict[int, Peer] = {}
@@ -75,7 +82,36 @@ class Asker:
         if machine.gained is not None:
             self.wishes.rewind(machine.gained, peer.number)
             machine.gained = None
+        blocks = machine.source.blocks
+        if blocks.contiguous > self.remote_contiguous_length:
+            self._note_contiguous(peer, blocks.contiguous)
         self.changed()
+
+    def _note_contiguous(self, peer: Peer, length: int) -> None:
+        """A peer holds more than any before: kept at rest, for it may be gone tomorrow."""
+        core, remote = self.core, peer.machine.exchange.remote
+        if remote is None or remote.fork != core.fork:
+            return
+        length = min(length, core.length)
+        if length > self.remote_contiguous_length:
+            self.remote_contiguous_length = length
+            if not self._saving:
+                self._saving = True
+                peer.link.spawn(partial(self._save_contiguous, peer))
+
+    async def _save_contiguous(self, peer: Peer) -> None:
+        core = self.core
+        try:
+            await peer.link.sleep(SAVE_SECONDS)
+            value = b"%d %d" % (core.fork, self.remote_contiguous_length)
+            if not core.closed and core.failure is None and not core.conflicted:
+                await core.set_user_data(REMOTE_CONTIGUOUS, value)
+        finally:
+            self._saving = False
+
+    def forget_contiguous(self, length: int) -> None:
+        """The core was cut: nobody holds more than that of what it is now."""
+        self.remote_contiguous_length = min(self.remote_contiguous_length, length)
 
     # Asking
 
@@ -340,3 +376,10 @@ class Asker:
             if is_due:
                 peer.machine.send(MessageType.CANCEL, encode_cancel(outstanding.id))
             peer.poke()
+
+
+def _stored_contiguous(core: Hypercore) -> int:
+    fork, _, length = core.user_data.get(REMOTE_CONTIGUOUS, b"").partition(b" ")
+    if not (fork.isdigit() and length.isdigit()) or int(fork) != core.fork:
+        return 0
+    return min(int(length), core.length)

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from pearbox_edge.data.core import BlockPart, BlockRequest, Proof
+from pearbox_edge.data.replication import Replicator, asking
 from pearbox_edge.data.replication import messages as m
 from pearbox_edge.data.storage import MemoryStorage
 from pearbox_edge.errors import PeerError, UnavailableError
@@ -164,3 +165,26 @@ async def test_cleared_blocks_are_taken_back_and_then_fetched_elsewhere() -> Non
             assert not waiting.done()
             async with connected(two, three, b"23"):
                 await waiting
+
+
+async def test_how_much_peers_hold_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "SAVE_SECONDS", 0.0)
+    storage = MemoryStorage()
+    async with make_store(1, storage) as one, make_store(2) as two:
+        core = await filled(one, BLOCKS[:50])
+        copy = await copy_of(two, core)
+        replicator = core.fetcher
+        assert isinstance(replicator, Replicator)
+        async with connected(one, two):
+            await copy.update()
+            await copy.download(0, 50)
+            await copy.settled()
+            await settle()
+            assert replicator.remote_contiguous_length == 50
+            await settle()
+    async with make_store(1, storage) as one:
+        core = await one.get("db")
+        assert isinstance(core.fetcher, Replicator)
+        assert core.fetcher.remote_contiguous_length == 50
+        await core.truncate(7)
+        assert core.fetcher.remote_contiguous_length == 7
