@@ -1,6 +1,7 @@
 """Processes that play the scene with the shim inside. Each prints what the tests ask for.
 
 record FOLDER LOG SEED ROUNDS               writes the shim's record, with marks
+rebuild FOLDER LOG SEED ROUNDS              the same, and rebuilds the database at the end
 fail FOLDER SEED ROUNDS FIRST STEP ERROR WAY
                                             fails each STEPth operation from FIRST on, in turn;
                                             WAY: once, for-good, or reads (once, reads count)
@@ -17,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+from pearbox_edge.data.storage import SqliteStorage
 from pearbox_edge.errors import PearboxError, StorageError, UnavailableError
 from tests.faults.scene import Journal, look, run_scene
 from tests.kit.shim import Shim
@@ -28,10 +30,12 @@ MAX_OPERATIONS = 300
 MAX_SECONDS = 0.3
 
 
-def record(folder: Path, log: Path, seed: str, rounds: int) -> None:
+def record(folder: Path, log: Path, seed: str, rounds: int, *, rebuild: bool) -> None:
     shim = Shim()
     shim.watch(folder, log)
     run_scene(folder, seed, rounds, shim.mark)
+    if rebuild:
+        asyncio.run(SqliteStorage.rebuild(folder))
 
 
 # --- failing ---
@@ -151,8 +155,8 @@ def play(folder: Path, seed: str, at: int, mouth: int) -> None:
 if __name__ == "__main__":
     verb, place, *rest = sys.argv[1:]
     match verb, rest:
-        case "record", [log_, seed_, rounds_]:
-            record(Path(place), Path(log_), seed_, int(rounds_))
+        case "record" | "rebuild", [log_, seed_, rounds_]:
+            record(Path(place), Path(log_), seed_, int(rounds_), rebuild=verb == "rebuild")
         case "fail", [seed_, rounds_, first_, step_, error_, way_]:
             numbers = (int(rounds_), int(first_), int(step_), int(error_))
             fail(Path(place), seed_, *numbers, way_)

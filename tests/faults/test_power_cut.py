@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pearbox_edge.data.storage import SqliteStorage
 from pearbox_edge.errors import StorageError
 from tests.faults.scene import Journal, look
 from tests.kit.shim import Disk, Record, read_log, shim_environment, write_tree
@@ -26,12 +27,12 @@ EARLY = 30
 """So many of the cuts are among the first operations, where everything is being made."""
 
 
-def record(folder: Path, library: Path, seed: str) -> Path:
+def record(folder: Path, library: Path, seed: str, verb: str = "record") -> Path:
     """Play the scene; the record of it."""
     log = folder / "log"
     runner = [sys.executable, "-m", "tests.faults.scene_runner"]
     subprocess.run(
-        [*runner, "record", str(folder / "data"), str(log), seed, str(ROUNDS)],
+        [*runner, verb, str(folder / "data"), str(log), seed, str(ROUNDS)],
         env=shim_environment(library),
         cwd=ROOT,
         check=True,
@@ -82,3 +83,32 @@ def test_a_disk_that_does_not_sync_is_noticed(
     unsynced = [s for s in records if not (s.kind == "S" and s.name.startswith(deaf))]
     with pytest.raises((AssertionError, StorageError)):
         cut_often(tmp_path, unsynced, "one")
+
+
+def test_a_rebuild_is_whole_or_goes_on_after_a_power_cut(
+    tmp_path: Path, shim_library: Path
+) -> None:
+    records = read_log(record(tmp_path, shim_library, "one", "rebuild"))
+    begin = next(at for at, step in enumerate(records) if step.name.startswith("damaged-1"))
+    chance = random.Random("rebuild")
+    disk, journal = Disk(), Journal()
+    interrupted = 0
+    for number, step in enumerate(records):
+        disk.feed(step)
+        if step.kind == "M":
+            journal.read(step.data.decode())
+        if number < begin:
+            continue
+        for again in range(3):
+            place = tmp_path / f"cut-{number}-{again}"
+            write_tree(place, disk.after_cut(chance))
+            try:
+                found = asyncio.run(look(place))
+            except StorageError as error:
+                assert "drive rebuild" in str(error)  # noqa: PT017 (it need not be raised)
+                interrupted += 1
+                asyncio.run(SqliteStorage.rebuild(place))
+                found = asyncio.run(look(place))
+            journal.compare(found)
+    assert len(records) - begin > 15
+    assert interrupted
