@@ -10,9 +10,11 @@ import pytest
 
 from pearbox_edge.crypto import discovery_key
 from pearbox_edge.data.core import Finding, FindingKind, Hypercore, Manifest, verify_storage
-from pearbox_edge.data.storage import LEFT_OVER, MemoryStorage, SqliteStorage
+from pearbox_edge.data.core.merkle_tree import hash_of
+from pearbox_edge.data.core.verifier import sign_head
+from pearbox_edge.data.storage import LEFT_OVER, MemoryStorage, SqliteStorage, TreeNode
 from pearbox_edge.errors import StorageError
-from tests.kit.cores import WRITER
+from tests.kit.cores import WRITER, partial_core
 
 LENGTH = 300
 BLOCKS = [random.Random(i).randbytes(i * 37 % 5000) for i in range(LENGTH)]
@@ -255,3 +257,16 @@ async def test_a_core_whose_rows_are_lost_is_marked(place: Place) -> None:
         with pytest.raises(StorageError, match="connect to a peer"):
             await core.append([b"x"])
         await core.close()
+
+
+async def test_a_core_that_claims_more_than_any_disk_holds_is_checked_at_once() -> None:
+    length = 1 << 40
+    root = TreeNode(length - 1, 1 << 42, bytes(32))
+    manifest = Manifest.default(WRITER.public_key)
+    signature = sign_head(manifest.key, manifest, WRITER, length, 0, hash_of([root]))
+    core = await partial_core(
+        manifest.key, manifest, length=length, nodes=[root], signature=signature
+    )
+    assert [finding async for finding in core.verify()] == []
+    assert await core.adopt(0, length) == []
+    assert [finding async for finding in verify_storage(core.storage)] == []
