@@ -29,6 +29,7 @@ from pearbox_edge.data.storage import Storage
 
 from .plan import Known, Plan, make_plan
 from .stamps import encode_stamp, is_settled
+from .summary import decode_summary, encode_summary, restore, summarise
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class FolderShare:
         self._on_progress = on_progress
         self._told: set[Skipped] = set()
         self._prefix = f"stamp/{drive.key.hex()}"
+        self._summary = f"summary/{drive.key.hex()}"
         self._done = 0
         self._total = 0
         self._files = 0
@@ -79,11 +81,17 @@ class FolderShare:
 
     async def import_all(self) -> Imported:
         """Look at everything, and put into the drive what is new, changed or gone."""
-        known = {entry.path: _known(entry) async for entry in self.drive.list("/")}
         stamps = await self._stamps("/")
+        known = await self._remembered(stamps)
+        listed = known is None
+        if known is None:
+            known = {entry.path: _known(entry) async for entry in self.drive.list("/")}
         self._files = len(known)
         self._bytes = sum(entry.size or 0 for entry in known.values())
-        return await self._carry_out(await self._plan(self._scan_all, known, stamps), known)
+        imported = await self._carry_out(await self._plan(self._scan_all, known, stamps), known)
+        if listed or imported.changed or imported.removed:
+            await self._summarise()
+        return imported
 
     async def follow(self) -> AsyncIterator[Imported]:
         """Import every change from now on; yields once for each import that changed the drive."""
@@ -293,6 +301,21 @@ class FolderShare:
     async def _stamps(self, folder: str) -> dict[str, bytes]:
         values = await self._storage.list_values(self._prefix + folder)
         return {name[len(self._prefix) :]: value for name, value in values.items()}
+
+    async def _remembered(self, stamps: dict[str, bytes]) -> dict[str, Known] | None:
+        """All entries of the drive, if it is as the last import left it."""
+        summary = decode_summary(await self._storage.get_value(self._summary))
+        state = (self.drive.version, self.drive.core.fork)
+        if summary is None or (summary.version, summary.fork) != state:
+            return None
+        return restore(summary, stamps)
+
+    async def _summarise(self) -> None:
+        known = {entry.path: _known(entry) async for entry in self.drive.list("/")}
+        stamps = await self._stamps("/")
+        summary = summarise(self.drive.version, self.drive.core.fork, known, stamps)
+        value = None if summary is None else encode_summary(summary)
+        await self._storage.set_values({self._summary: value})
 
     async def _remember(self, stamps: dict[str, bytes | None]) -> None:
         if stamps:

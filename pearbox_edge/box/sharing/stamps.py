@@ -15,6 +15,14 @@ def encode_stamp(stamp: Stamp) -> bytes:
     return _FORMAT.pack(_VERSION, *stamp)
 
 
+def decode_stamp(stored: bytes) -> Stamp | None:
+    """A stored stamp; None if it is none."""
+    if len(stored) != _FORMAT.size:
+        return None
+    version, *fields = _FORMAT.unpack(stored)
+    return Stamp(*fields) if version == _VERSION else None
+
+
 def is_known(stamp: Stamp, stored: bytes | None) -> bool:
     """Whether the file is the one that was imported, going by its stamp."""
     return stored == encode_stamp(stamp)

@@ -97,3 +97,21 @@ async def test_moved_and_copied_files_write_no_block(tmp_path: Path) -> None:
         assert drive.blobs.core.length == blocks
         assert await drive.get("/sub/big") == await drive.get("/big copy") == b"big!" * 1_500_000
         assert await drive.get("/small copy") == b"small" * 50
+
+
+async def test_what_others_did_to_the_drive_is_seen_although_it_is_remembered(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "a", b"1")
+    (tmp_path / "link").symlink_to("a")
+    async with new_drive() as drive:
+        first = await share_of(drive, tmp_path).import_all()
+        assert await share_of(drive, tmp_path).import_all() == Imported(2, 1, 0, 0, first.version)
+        await drive.put("/foreign", b"x")
+        await drive.delete("/link")
+        imported = await share_of(drive, tmp_path).import_all()
+        assert (imported.files, imported.changed, imported.removed) == (2, 1, 1)
+        (tmp_path / "link").unlink()
+        imported = await share_of(drive, tmp_path).import_all()
+        assert (imported.files, imported.changed, imported.removed) == (1, 0, 1)
+        assert await paths(drive) == ["/a"]
