@@ -1,17 +1,21 @@
-"""Our DHT peer among Node ones: records both ways; all on loopback."""
+"""Our DHT peer among Node ones: records and connections, both ways; all on loopback."""
 
+import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from pearbox_edge.crypto import KeyPair, hash_bytes
 from pearbox_edge.errors import DeniedError
-from pearbox_edge.ids import Topic
+from pearbox_edge.ids import PublicKey, Topic
 from pearbox_edge.net.dht import Dht, DhtOptions
+from pearbox_edge.net.noise import SecretStream
 from pearbox_edge.wire import Address
 from tests.kit.dht import network, rpc_options
-from tests.kit.peers import JsPeer
+from tests.kit.peers import JsPeer, PeerFailed
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("js_peers"), pytest.mark.timeout(60)]
 
@@ -105,3 +109,96 @@ async def test_our_nodes_keep_everything_for_node_peers() -> None:
             assert (got["seq"], got["text"]) == (3, "three")
             refused = await two.ask(cmd="mutable-get", key=BOB.public_key.hex(), seq=4)
             assert refused["text"] is None
+
+
+# -- connections ----------------------------------------------------------------------------------
+
+FIREWALLS = ["--open", "--firewalled"]
+THEIRS = pytest.mark.parametrize("theirs", FIREWALLS)
+OURS = pytest.mark.parametrize("is_open", [True, False])
+SIZE = 3_000_000
+
+
+@contextlib.asynccontextmanager
+async def met(bootstrap: str, *, is_open: bool) -> AsyncIterator[Dht]:
+    """One more machine of ours, open or not sure that it is."""
+    rpc = rpc_options(parse(bootstrap), persistent=is_open)
+    async with Dht(DhtOptions(replace(rpc, quick_firewall=False))) as dht:
+        await dht.ready()
+        yield dht
+
+
+async def echo(stream: SecretStream) -> None:
+    async with stream:
+        while messages := await stream.receive():
+            stream.send([(message,) for message in messages])
+            await stream.drain()
+
+
+@THEIRS
+@OURS
+async def test_we_dial_a_node_server_by_its_key(theirs: str, is_open: bool) -> None:
+    async with JsPeer("testnet.mjs", "--size", 8) as nodes:
+        bootstrap = (await nodes.wait("ready"))["bootstrap"][0]
+        async with (
+            met(bootstrap, is_open=is_open) as dht,
+            JsPeer("echo.mjs", "--bootstrap", bootstrap, "--listen", theirs) as js,
+        ):
+            key = PublicKey(bytes.fromhex((await js.wait("ready"))["publicKey"]))
+            for _ in range(2):  # the second time by the relays of the first
+                stream = await dht.connect(key, ALICE)
+                assert stream.is_initiator and stream.remote_public_key == key
+                sent = os.urandom(SIZE)
+                stream.send([(sent[at : at + 65536],) for at in range(0, SIZE, 65536)])
+                got = bytearray()
+                while len(got) < SIZE:
+                    for message in await stream.receive():
+                        got += message
+                assert got == sent
+                opened = await js.wait("open")
+                assert opened["remotePublicKey"] == ALICE.public_key.hex()
+                await stream.close()
+                await js.wait("close")
+
+
+@THEIRS
+@OURS
+async def test_a_node_client_dials_us_by_our_key(theirs: str, is_open: bool) -> None:
+    async with JsPeer("testnet.mjs", "--size", 8) as nodes, asyncio.TaskGroup() as group:
+        bootstrap = (await nodes.wait("ready"))["bootstrap"][0]
+        async with (
+            met(bootstrap, is_open=is_open) as dht,
+            dht.listen(ALICE, lambda stream: keep(group.create_task(echo(stream)))),
+            JsPeer(
+                *("echo.mjs", "--bootstrap", bootstrap, "--connect", ALICE.public_key.hex()),
+                *("--bytes", SIZE, "--timeout", 20, theirs),
+            ) as js,
+        ):
+            done = await js.wait("done", timeout=30)
+            assert done["ok"] and done["bytes"] == SIZE
+
+
+async def test_a_node_client_that_we_refuse_hears_nothing() -> None:
+    async with (
+        joined(5) as (bootstrap, dht),
+        dht.listen(ALICE, SecretStream.abort, refuses=lambda _key, _told, _where: True),
+        JsPeer(
+            *("echo.mjs", "--bootstrap", bootstrap, "--connect", ALICE.public_key.hex()),
+            *("--timeout", 20),
+        ) as js,
+    ):
+        with pytest.raises(PeerFailed):
+            await js.wait("open", timeout=30)
+
+
+async def test_node_peers_meet_through_relays_of_ours() -> None:
+    async with network(6) as nodes:
+        where = "{0.host}:{0.port}".format(nodes[1].node.server_address)
+        async with JsPeer("echo.mjs", "--bootstrap", where, "--listen", "--open") as server:
+            key = (await server.wait("ready"))["publicKey"]
+            async with JsPeer("echo.mjs", "--bootstrap", where, "--connect", key) as client:
+                assert (await client.wait("done", timeout=30))["ok"]
+
+
+def keep(_task: asyncio.Task[None]) -> None:
+    """The group holds it."""

@@ -6,15 +6,24 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, assert_never
 
+from pearbox_edge.crypto import KeyPair
 from pearbox_edge.errors import UsageError
+from pearbox_edge.ids import PublicKey
+from pearbox_edge.net.noise import SecretStream
 from pearbox_edge.net.rpc import DatagramPort, IncomingRequest, RpcNode
 from pearbox_edge.net.udx import Udx
+from pearbox_edge.wire import Address
 
+from .accepting import Refuses
 from .answers import Answer, PassOn, Refusal, Value
 from .client import DhtClient
+from .dialer import Dialer
 from .options import DhtOptions
 from .port import UdxPort
+from .server import DhtServer, OnConnection
 from .service import Service
+
+ANY_HOST = "0.0.0.0"  # noqa: S104 (compared with, not bound to)
 
 
 class Dht:
@@ -34,11 +43,20 @@ class Dht:
         self.client = DhtClient(self.node)
         self._random_bytes = random_bytes
         self._udx: Udx | None = None
+        self._dialer: Dialer | None = None
 
     async def __aenter__(self) -> Self:
         """Bind the sockets and begin to meet the DHT. Raises UnavailableError without a port."""
         self._udx = Udx(self._random_bytes)
         await self.node.__aenter__()
+        self._dialer = Dialer(
+            self.node,
+            self.client,
+            self._udx,
+            self.service,
+            random_bytes=self._random_bytes,
+            local_addresses=self.local_addresses,
+        )
         return self
 
     async def __aexit__(
@@ -61,6 +79,45 @@ class Dht:
     async def ready(self) -> None:
         """Wait for the end of the first walk. Raises UnavailableError if closed."""
         await self.node.ready()
+
+    async def connect(
+        self, public_key: PublicKey, key_pair: KeyPair, *, relays: tuple[Address, ...] = ()
+    ) -> SecretStream:
+        """An encrypted stream to the server with this key; closing it is the caller's business.
+
+        key_pair: who we are. relays: nodes that may know the server, or its own addresses.
+        It may be that nothing has arrived from the server yet. Raises UnavailableError: nobody
+        knows it, it does not answer (refusing is silent), or both ends are behind firewalls.
+        """
+        if self._dialer is None:
+            raise UsageError("use it with async with")
+        return await self._dialer.dial(public_key, key_pair, relays)
+
+    def listen(
+        self, key_pair: KeyPair, on_connection: OnConnection, *, refuses: Refuses | None = None
+    ) -> DhtServer:
+        """A server to be used with `async with`: announced, it takes connections.
+
+        refuses: told who comes (its key, what it says, its address), says whether to be silent.
+        """
+        return DhtServer(
+            self.node,
+            self.udx,
+            self.service,
+            key_pair,
+            on_connection,
+            random_bytes=self._random_bytes,
+            local_addresses=self.local_addresses,
+            refuses=refuses,
+        )
+
+    def local_addresses(self) -> tuple[Address, ...]:
+        """Where machines on our own network reach our server socket."""
+        bound = self.node.server_address
+        if bound.host != ANY_HOST:
+            return (bound,)
+        hosts = self.options.local_hosts
+        return tuple(Address(host, bound.port) for host in (hosts() if hosts else ()))
 
     # -- inside -----------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """How a peer of the DHT behaves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pearbox_edge.net.rpc import RpcOptions
@@ -13,3 +14,5 @@ class DhtOptions:
 
     rpc: RpcOptions = field(default_factory=lambda: RpcOptions(port=DEFAULT_PORT))
     """The node that it is."""
+    local_hosts: Callable[[], tuple[str, ...]] | None = None
+    """Gives this machine's IPv4 addresses; without it, the one we are bound to, if it is one."""
