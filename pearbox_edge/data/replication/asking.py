@@ -351,8 +351,10 @@ class Asker:
             machine.source.refusals += 1
             if outstanding.block is not None and len(machine.source.refused) < _REFUSED_KEPT:
                 machine.source.refused.add(outstanding.block)
-        if outstanding.want.upgrade is not None and remote is not None:
-            machine.refused_upgrade = (remote.fork, remote.length)
+        way = outstanding.want.upgrade
+        if way is not None:
+            # The head that was asked for, which may not be what the peer has by now.
+            machine.refused_upgrade = (outstanding.want.fork, way.start + way.length)
 
     def drop(self, peer: Peer) -> None:
         """A peer is gone: what it was asked for may be asked elsewhere."""

@@ -188,3 +188,17 @@ async def test_how_much_peers_hold_is_remembered(monkeypatch: pytest.MonkeyPatch
         assert core.fetcher.remote_contiguous_length == 50
         await core.truncate(7)
         assert core.fetcher.remote_contiguous_length == 7
+
+
+async def test_a_head_that_is_gone_when_it_is_asked_for_does_not_count_against_the_next() -> None:
+    async with make_store(1) as one, make_store(2) as two:
+        core = await one.get("db")
+        copy = await copy_of(two, core)
+        async with connected(one, two):
+            await settle()
+            await core.append([b"x"])
+            await core.truncate(1)
+            async with asyncio.timeout(5):
+                while copy.fork == 0:
+                    await copy.update()
+            assert (copy.length, copy.fork) == (1, 1)
