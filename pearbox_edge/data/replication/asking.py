@@ -125,7 +125,8 @@ class Asker:
             return
         own = self.own_head()
         source = machine.source
-        source.servable = machine.exchange.servable_length(own)
+        has_last = own.length > 0 and source.blocks.has(own.length - 1)
+        source.servable = machine.exchange.servable_length(own, has_last=has_last)
         self._ask_head(peer, own)
         if not self.wishes or not source.servable:
             return

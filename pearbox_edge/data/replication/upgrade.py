@@ -138,12 +138,16 @@ class HeadExchange:
         # Not acknowledged yet: their next sync tells whether they can prove it.
         return remote.can_upgrade or remote.remote_length != own.length
 
-    def servable_length(self, own: OwnHead) -> int:
-        """They can be asked for blocks below this length."""
+    def servable_length(self, own: OwnHead, *, has_last: bool = False) -> int:
+        """They can be asked for blocks below this length.
+
+        has_last: they announced the last block of our head, so they have that head. Upstream does
+        not always say so with a sync: not if we came to it from others while it looked.
+        """
         remote = self.remote
         if remote is None or remote.fork != own.fork:
             return 0
-        if remote.length >= own.length:
+        if remote.length >= own.length or has_last:
             return own.length
         # A path may end in a root that a shorter tree does not have, unless we know its roots.
         if self._proved_fork == own.fork:

@@ -118,3 +118,13 @@ def test_it_is_idle_when_neither_side_downloads() -> None:
     exchange.hear(Sync(0, 7, downloading=False), still)
     assert exchange.is_idle(still)
     assert not exchange.is_idle(own(7))
+
+
+def test_a_peer_that_announced_our_last_block_has_our_head_whatever_it_said() -> None:
+    exchange = HeadExchange()
+    sparse = own(7, complete=False)
+    exchange.hear(Sync(0, 5), sparse)
+    assert exchange.servable_length(sparse) == 0
+    assert exchange.servable_length(sparse, has_last=True) == 7
+    exchange.hear(Sync(1, 5), sparse)
+    assert exchange.servable_length(sparse, has_last=True) == 0
