@@ -18,7 +18,6 @@ F = TypeVar("F", bound=Replay)
 REPLAYS: dict[tuple[str, str], Replay] = {}
 
 NOT_BUILT_YET = {
-    "05-hyperdht/nats": "the swarm",
     "06-hyperswarm": "the swarm",
     "07b-blind-pairing": "the panel",
     "17-seeding": "always on",

@@ -13,6 +13,7 @@ from pearbox_edge.net.dht import payloads as p
 from pearbox_edge.net.dht import signatures as s
 from pearbox_edge.net.dht.addresses import best_match, is_bogon, is_private, is_reserved
 from pearbox_edge.net.dht.handshake import HolepunchBox, PeerHandshake
+from pearbox_edge.net.dht.nat import NatClassifier
 from pearbox_edge.net.noise import stream_id
 from pearbox_edge.net.rpc.messages import Request, decode, encode_request, encode_response
 from pearbox_edge.wire import Address, Reader
@@ -200,6 +201,16 @@ def sealed(entry: Entry, _file: Entry) -> None:
         bad[place] ^= 1
         with pytest.raises(PeerError):
             box.open(bad)
+
+
+@replays(LAYER, "nats")
+def nats(entry: Entry, _file: Entry) -> None:
+    nat = NatClassifier(firewalled=entry["firewalled"])
+    for number, step in enumerate(entry["steps"]):
+        nat.add(kit.address(step), Address("10.0.0.1", number + 1))
+        assert nat.firewall == step["firewall"]
+        known = step["addresses"]
+        assert nat.addresses == (None if known is None else kit.addresses(known))
 
 
 @replays(LAYER, "matches")
