@@ -139,7 +139,6 @@ async def test_several_peers_at_once_serve_one_drive(tmp_path: Path) -> None:
         ):
             third.connect((await two.wait("ready"))["tcp"])
             third.connect(seed.tcp)
-            third.connect(ours.tcp)
             async with Hyperdrive(third.store, drive.key) as reader:
                 for turn in range(3):
                     await drive.put("/changing", os.urandom(50_000))
