@@ -1,7 +1,7 @@
 """What peers send under number 0, asked for by nobody: heads that may contradict ours, and pushes.
 
 A core whose signer signed two heads of one length is worth nothing: whoever sees both freezes it,
-shows its own head to everybody, and neither serves nor asks any more.
+shows both heads to everybody, and neither serves nor asks any more.
 """
 
 from dataclasses import replace
@@ -49,6 +49,7 @@ class Claims:
 
     def __init__(self, owner: Taker) -> None:
         self._owner = owner
+        self._evidence: Proof | None = None
 
     async def take(self, peer: Peer, proof: Proof) -> None:
         """A peer sent this under number 0. PeerError if it is a lie."""
@@ -68,6 +69,7 @@ class Claims:
             await self._take_push(peer, proof)
 
     async def _contradicts(self, proof: Proof) -> bool:
+        self._evidence = proof
         try:
             return await self._owner.core.check_conflict(proof)
         except PeerError as error:
@@ -114,14 +116,16 @@ class Claims:
             raise error
 
     async def show_head(self, peer: Peer) -> None:
-        """The core is frozen: send a peer our head, so that it sees both too, and part with it."""
+        """The core is frozen: show a peer both heads, so that it freezes too, and part with it."""
         core, remote = self._owner.core, peer.machine.exchange.remote
         try:
             if remote is not None and remote.length and remote.fork == core.fork:
                 way = UpgradeRequest(0, min(core.length, remote.length))
                 [head] = await core.prove_many([ProofRequest(core.fork, upgrade=way)])
-                if isinstance(head, Proof) and not peer.gone:
-                    peer.machine.send(MessageType.DATA, *encode_data(Data(_UNASKED_ID, head)))
+                # Whoever has our head learns from the other one, the writer itself perhaps.
+                for proof in (head, self._evidence):
+                    if isinstance(proof, Proof) and not peer.gone:
+                        peer.machine.send(MessageType.DATA, *encode_data(Data(_UNASKED_ID, proof)))
         finally:
             peer.close()
 

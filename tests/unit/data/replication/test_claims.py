@@ -50,7 +50,7 @@ async def copied(store: Corestore, core: Hypercore, source: Corestore) -> Hyperc
     return copy
 
 
-async def test_who_sees_two_signed_heads_freezes_the_core_and_shows_its_own() -> None:
+async def test_who_sees_two_signed_heads_freezes_the_core_and_shows_both_to_all() -> None:
     storage = MemoryStorage()
     async with make_store(1) as writer, make_store(1) as twin, make_store(2, storage) as two:
         one, other = await filled(writer, BLOCKS[:5]), await filled(twin, BLOCKS[10:17])
@@ -61,7 +61,7 @@ async def test_who_sees_two_signed_heads_freezes_the_core_and_shows_its_own() ->
         fine = await filled(writer, BLOCKS[:9], "fine")
         copy_of_fine = await copy_of(two, fine)
         async with connected(writer, two, b"1"), connected(twin, two, b"2"):
-            await frozen(copy, other)
+            await frozen(copy, other, one)
             assert alarm.rang
             with pytest.raises(UnavailableError, match=copy.key[:4].hex()) as caught:
                 await copy.get(6)
@@ -69,7 +69,7 @@ async def test_who_sees_two_signed_heads_freezes_the_core_and_shows_its_own() ->
             with pytest.raises(UnavailableError):
                 await copy.update()
             with pytest.raises(UnavailableError):
-                await other.append([b"more"])
+                await one.append([b"more"])
             assert await copy.get(3) == BLOCKS[3]
             await settle()
             assert replicator(copy).peers == []
