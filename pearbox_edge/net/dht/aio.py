@@ -10,7 +10,15 @@ from pearbox_edge.crypto import KeyPair
 from pearbox_edge.errors import UsageError
 from pearbox_edge.ids import PublicKey
 from pearbox_edge.net.noise import SecretStream
-from pearbox_edge.net.rpc import DatagramPort, IncomingRequest, RpcNode
+from pearbox_edge.net.rpc import (
+    AddressChanged,
+    DatagramPort,
+    Event,
+    FirewallChanged,
+    IncomingRequest,
+    RpcNode,
+    WokeUp,
+)
 from pearbox_edge.net.udx import Udx
 from pearbox_edge.wire import Address
 
@@ -38,12 +46,17 @@ class Dht:
         self.options = options
         self.service = Service(random_bytes)
         self.node = RpcNode(
-            options.rpc, self._answer, open_port=self._open_port, random_bytes=random_bytes
+            options.rpc,
+            self._answer,
+            on_event=self._on_event,
+            open_port=self._open_port,
+            random_bytes=random_bytes,
         )
         self.client = DhtClient(self.node)
         self._random_bytes = random_bytes
         self._udx: Udx | None = None
         self._dialer: Dialer | None = None
+        self._servers: set[DhtServer] = set()
 
     async def __aenter__(self) -> Self:
         """Bind the sockets and begin to meet the DHT. Raises UnavailableError without a port."""
@@ -108,8 +121,25 @@ class Dht:
             on_connection,
             random_bytes=self._random_bytes,
             local_addresses=self.local_addresses,
+            listening=self._servers,
             refuses=refuses,
         )
+
+    async def suspend(self) -> None:
+        """Be taken off the nodes' lists, drop all streams, release the sockets."""
+        for server in list(self._servers):
+            await server.suspend()
+        self.node.suspend()
+
+    def resume(self) -> None:
+        """Bind the sockets again and be announced soon. Raises UnavailableError without a port."""
+        self.node.resume()
+        self._announce_again()
+
+    def network_changed(self) -> None:
+        """Tell that this machine's addresses have changed: all is looked at anew."""
+        self.node.network_changed()
+        self._announce_again()
 
     def local_addresses(self) -> tuple[Address, ...]:
         """Where machines on our own network reach our server socket."""
@@ -123,6 +153,14 @@ class Dht:
 
     def _open_port(self, host: str, port: int) -> DatagramPort:
         return UdxPort(self.udx.bind(host, port))
+
+    def _announce_again(self) -> None:
+        for server in self._servers:
+            server.refresh()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, AddressChanged | FirewallChanged | WokeUp):
+            self._announce_again()  # what the relays know of us is old
 
     def _answer(self, request: IncomingRequest) -> bool:
         node = self.node

@@ -54,8 +54,10 @@ class DhtServer:
         *,
         random_bytes: Callable[[int], bytes],
         local_addresses: Callable[[], tuple[Address, ...]],
+        listening: set["DhtServer"],
         refuses: Refuses | None = None,
     ) -> None:
+        """listening: where we are found while we listen."""
         self.target = target_for(key_pair.public_key)
         self.acceptor = Acceptor(key_pair, self, random_bytes, refuses)
         self._node = node
@@ -65,6 +67,7 @@ class DhtServer:
         self._on_connection = on_connection
         self._random_bytes = random_bytes
         self._local_addresses = local_addresses
+        self._listening = listening
         self._relays: tuple[Address, ...] = ()
         self._streams: dict[int, UdxStream] = {}
         self._refresh = asyncio.Event()
@@ -91,6 +94,7 @@ class DhtServer:
             raise
         await self._group.__aenter__()
         self._task = self._group.create_task(self._stay_announced())
+        self._listening.add(self)
         return self
 
     async def __aexit__(
@@ -102,18 +106,24 @@ class DhtServer:
         """Take no more, be taken off the nodes' lists; connected streams go on."""
         if self._task is not None:
             self._task.cancel()
+        self._listening.discard(self)
         del self._service.servers[self.target]
-        self.acceptor.close()
-        try:
-            async with asyncio.timeout(UNANNOUNCE_TIMEOUT):
-                await self._unannounce(self._relays)
-        except TimeoutError:
-            _log.debug("not all relays heard that we are gone")
+        await self.suspend()
         await self._group.__aexit__(kind, error, tb)
 
     def refresh(self) -> None:
         """Announce again soon: our network has changed."""
         self._refresh.set()
+
+    async def suspend(self) -> None:
+        """Give up who has not come yet, be taken off the nodes' lists; `refresh` ends it."""
+        self.acceptor.close()
+        relays, self._relays = self._relays, ()
+        try:
+            async with asyncio.timeout(UNANNOUNCE_TIMEOUT):
+                await self._unannounce(relays)
+        except TimeoutError:
+            _log.debug("not all relays heard that we are gone")
 
     # -- for the acceptor -------------------------------------------------------------------------
 
@@ -197,9 +207,8 @@ class DhtServer:
 
     async def _announce(self) -> None:
         before = self._relays
-        query = self._node.query(self.target, Command.FIND_PEER)
         try:
-            closest = await query.finished()
+            closest = await self._node.query(self.target, Command.FIND_PEER).finished()
         except UnavailableError as error:
             _log.debug("no walk to our own key: %s", error)
             return

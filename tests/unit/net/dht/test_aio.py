@@ -1,7 +1,9 @@
+import asyncio
 import os
 
 import pytest
 
+from pearbox_edge.crypto import KeyPair
 from pearbox_edge.errors import UnavailableError, UsageError
 from pearbox_edge.net.dht import Command, Dht, DhtOptions
 from pearbox_edge.net.dht.messages import (
@@ -11,6 +13,7 @@ from pearbox_edge.net.dht.messages import (
     encode_handshake,
 )
 from pearbox_edge.net.dht.router import Route
+from pearbox_edge.net.noise import SecretStream
 from pearbox_edge.net.rpc import UNKNOWN_COMMAND, IncomingRequest
 from tests.kit.dht import network, rpc_options
 
@@ -68,3 +71,44 @@ async def test_after_the_end_questions_fail() -> None:
         dht = nodes[1]
     with pytest.raises(UnavailableError):
         await dht.client.get_immutable(bytes(32))
+
+
+ALICE = KeyPair.from_seed(bytes(31) + b"a")
+
+
+async def is_known(dht: Dht) -> bool:
+    return bool([found async for found in dht.client.find_peer(ALICE.public_key)])
+
+
+async def until_known(dht: Dht) -> None:
+    async with asyncio.timeout(5):
+        while not await is_known(dht):  # noqa: ASYNC110 (another machine: nothing tells us)
+            await asyncio.sleep(0.02)
+
+
+async def test_a_suspended_peer_is_known_to_nobody_and_back_after_it_resumes() -> None:
+    async with network(5) as nodes:
+        suspended, other = nodes[1], nodes[3]
+        accepted: asyncio.Queue[SecretStream] = asyncio.Queue()
+        async with suspended.listen(ALICE, accepted.put_nowait):
+            where = suspended.node.server_address
+            stream = await other.connect(ALICE.public_key, ALICE)
+            dropped = await accepted.get()
+            await suspended.suspend()
+            assert not any(len(dht.service.router) for dht in nodes)
+            with pytest.raises(UnavailableError):
+                await dropped.receive()
+            stream.abort()
+            suspended.resume()
+            assert suspended.node.server_address == where
+            await until_known(other)
+            again = await other.connect(ALICE.public_key, ALICE)
+            again.abort()
+
+
+async def test_after_a_change_of_the_network_a_server_is_announced_again() -> None:
+    async with network(5) as nodes, nodes[1].listen(ALICE, SecretStream.abort) as server:
+        for dht in nodes:
+            dht.service.router.delete(server.target)
+        nodes[1].network_changed()
+        await until_known(nodes[3])
