@@ -10,6 +10,7 @@ from typing import assert_never
 from pearbox_edge.crypto import KeyPair
 from pearbox_edge.errors import PeerError, UnavailableError
 from pearbox_edge.ids import PublicKey
+from pearbox_edge.net.dht.addresses import is_dialable
 from pearbox_edge.net.dht.caches import ExpiringCache
 from pearbox_edge.net.dht.client import DhtClient
 from pearbox_edge.net.dht.handshake import PeerHandshake
@@ -35,6 +36,7 @@ from pearbox_edge.wire import Address
 PASSIVE_TIMEOUT = 10.0  # SPEC seconds for a server's first packet
 FIND_RETRIES = 3  # SPEC
 MAX_KNOWN_RELAYS = 512  # SPEC servers whose relays are remembered
+MAX_RELAYS_TRIED = 8  # TUNING of those that we were told of, before the DHT is asked
 _AT_ONCE = 2  # SPEC handshakes under way; one more while known relays are tried
 
 _log = logging.getLogger(__name__)
@@ -72,7 +74,8 @@ class Dialer:
     ) -> SecretStream:
         """See Dht.connect."""
         dialling = _Dialling(self, public_key, key_pair)
-        stream = await dialling.run(relays or self._known_relays(public_key))
+        first = [relay for relay in relays or self._known_relays(public_key) if is_dialable(relay)]
+        stream = await dialling.run(tuple(first[:MAX_RELAYS_TRIED]))
         self._relays.set(public_key, dialling.relays_for_next_time, time.monotonic())
         return stream
 

@@ -67,6 +67,12 @@ async def test_a_relay_that_knows_nobody_does_no_harm() -> None:
         await exchange(server, nodes[2], nodes[3].node.server_address)
 
 
+async def test_addresses_that_are_no_machines_are_never_asked() -> None:
+    async with network(5) as nodes, peer(nodes, is_open=True) as server:
+        crowd = [Address("255.255.255.255", 5), Address("127.0.0.1", 0), Address("::1", 5)]
+        await exchange(server, nodes[2], *crowd)
+
+
 async def test_a_lying_relay_does_not_spoil_the_handshake() -> None:
     async with network(5) as nodes, peer(nodes, is_open=True) as server:
         liar = nodes[4]
