@@ -277,7 +277,9 @@ class Asker:
             self._finish(peer, outstanding)
             if isinstance(result, PeerError):
                 self._lost(outstanding)
-                if self.core.fork == fork and not outstanding.excused:
+                # What was right for the core as it was a moment ago is no lie.
+                is_late = result.code == "INVALID_OPERATION" and self._is_stale(outstanding, fork)
+                if self.core.fork == fork and not outstanding.excused and not is_late:
                     bad = bad or result
                 continue
             block = proof.block

@@ -165,3 +165,15 @@ async def test_pushes_to_who_does_not_allow_them_get_their_peer_dropped() -> Non
             with pytest.raises(PeerError):
                 await pushing.replicating
         assert not copy.has(1)
+
+
+@pytest.mark.parametrize("turns", range(7))
+async def test_an_append_while_another_head_is_on_its_way_shows_the_conflict(turns: int) -> None:
+    async with make_store(1) as one, make_store(1) as two:
+        left, right = await one.get("db"), await two.get("db")
+        async with connected(one, two):
+            await settle()
+            await left.append(BLOCKS[:5])
+            await settle(turns)
+            await right.append(BLOCKS[10:13])
+            await frozen(left, right)
