@@ -180,8 +180,11 @@ class ContentIndex:
         return self._covered[0] >= drive.version
 
     async def cut(self, version: int, fork: int) -> None:
-        """The drive was truncated to a version: what was seen up to there stays seen."""
-        self._waiting.clear()
+        """The drive was truncated to a version: what was seen up to there stays seen.
+
+        Called before the blobs are: what waits is tied to their tree while it is all there.
+        """
+        await self.save()
         if self._covered is None:
             self._covered = await self._stored_cover()
         self._covered = (min(self._covered[0], version), fork)

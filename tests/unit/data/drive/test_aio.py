@@ -226,6 +226,19 @@ async def test_a_copy_writes_no_bytes() -> None:
         assert await drive.get("/b") == b"content"
 
 
+async def test_bytes_that_a_truncation_kept_are_not_stored_again() -> None:
+    async with Corestore(MemoryStorage(), primary_key=PRIMARY_KEY) as store:
+        drive = await Hyperdrive(store, dedup=True).open()
+        await drive.put("/a", b"1")
+        await drive.truncate(2)
+        await drive.put("/a", b"1")
+        assert (await drive.get_blobs()).core.length == 1
+        await drive.truncate(1)
+        await drive.put("/a", b"1")
+        assert await drive.get("/a") == b"1"
+        await drive.close()
+
+
 async def test_cleared_files_keep_their_entries() -> None:
     async with new_drive() as drive:
         await drive.put("/a", b"1")
