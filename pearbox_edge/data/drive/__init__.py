@@ -20,7 +20,7 @@ from .mirror import (
     MirrorStep,
     plan_mirror,
 )
-from .paths import local_parts, normalise, normalise_folder, resolve_link
+from .paths import normalise, normalise_folder, resolve_link
 from .reading import Child, DriveChange, DriveOperation, DriveReader
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "content_of",
     "decode_entry",
     "encode_value",
-    "local_parts",
     "normalise",
     "normalise_folder",
     "parse",

@@ -11,7 +11,6 @@ MAX_PATH_SIZE = 1 << 15
 """TUNING: bytes of UTF-8 in a path; Linux takes 4096."""
 
 _SEPARATORS = re.compile(r"[/\\]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def normalise(path: str) -> str:
@@ -34,22 +33,6 @@ def resolve_link(path: str, target: str) -> str:
     if not resolved:
         raise InputError("a link that leads to no file")
     return _checked("/" + "/".join(resolved))
-
-
-def local_parts(path: str) -> list[str] | None:
-    """The parts of a drive's path as names on disk, or None if it must not be made there.
-
-    Paths from peers can hold anything: `..`, control characters, names too long, nothing at all.
-    """
-    parts = path.split("/")
-    if len(parts) < 2 or parts[0]:
-        return None
-    for part in parts[1:]:
-        if part in {"", ".", ".."} or _CONTROL.search(part) or "\\" in part:
-            return None
-        if len(part.encode()) > 255:
-            return None
-    return parts[1:]
 
 
 def _resolve(base: list[str], path: str) -> list[str]:

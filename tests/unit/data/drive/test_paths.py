@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from pearbox_edge.data.drive.paths import (
     MAX_PATH_SIZE,
-    local_parts,
     normalise,
     normalise_folder,
     resolve_link,
@@ -58,16 +57,3 @@ def test_a_relative_link_counts_from_its_own_path(link: str, target: str, result
 def test_a_link_out_of_the_drive_is_refused(target: str) -> None:
     with pytest.raises(InputError):
         resolve_link("/l", target)
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["", "a", "/", "//a", "/a/", "/a//b", "/../etc/passwd", "/a/./b", "/a\0", "/a\n", "/a\\b",
-     "/\udc80", "/" + "x" * 256, "C:/x"],
-)  # fmt: skip
-def test_a_path_that_must_not_be_made_on_disk_is_none(path: str) -> None:
-    assert local_parts(path) is None
-
-
-def test_an_honest_path_has_its_parts() -> None:
-    assert local_parts("/docs/für alle/a b.txt") == ["docs", "für alle", "a b.txt"]
