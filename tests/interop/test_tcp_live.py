@@ -94,3 +94,18 @@ async def test_several_node_peers_see_a_change_at_once(tmp_path: Path) -> None:
             write(folder / "b.txt", "b")
             for watcher in (one, two):
                 await change(watcher, "put", "/b.txt")
+
+
+async def test_a_single_file_is_followed_when_editors_replace_it(tmp_path: Path) -> None:
+    file = tmp_path / "note.txt"
+    write(file, "one")
+    async with share("ours", file, tmp_path / "share") as sharer:
+        ready = await sharer.wait("ready")
+        where = ("--key", ready["key"], "--tcp", ready["tcp"], "--storage", tmp_path / "watch")
+        async with JsPeer("watch.mjs", *where, "--diff", "--get") as watcher:
+            assert (await change(watcher, "put", "/note.txt"))["head"] == "one"
+            for text in ("two", "three"):
+                write(tmp_path / "new", text)
+                (tmp_path / "new").rename(file)
+                assert (await change(watcher, "put", "/note.txt"))["head"] == text
+        assert await sharer.stop() == 0

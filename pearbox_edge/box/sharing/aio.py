@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ class FolderShare:
         from watchfiles import awatch  # half as long to load as all of ours: after `ready`
 
         waiting: dict[str, float] = {}
+        # Editors put a new file in the place of the old one: a watch on the file alone ends there.
+        files = {source.path: _written_at(source.path) for source in self._sources}
         changes = awatch(
             *(source.path for source in self._sources),
             watch_filter=None,
@@ -111,6 +114,10 @@ class FolderShare:
             now = time.monotonic()
             for _, path in paths:
                 if not self._is_excluded(path):
+                    waiting.setdefault(path, now)
+            for path, before in files.items():
+                files[path] = _written_at(path)
+                if files[path] != before:
                     waiting.setdefault(path, now)
             ready = await asyncio.to_thread(self._rested, waiting, now)
             if not ready:
@@ -322,6 +329,15 @@ class FolderShare:
             await self._storage.set_values(
                 {self._prefix + path: stamp for path, stamp in stamps.items()}
             )
+
+
+def _written_at(path: str) -> tuple[int, int] | None:
+    """What changes when a file is written or replaced; None if there is no file."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return None
+    return (info.st_ino, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
 
 
 def _known(entry: Entry) -> Known:
