@@ -59,11 +59,16 @@ emit('ready', {
   tcp: address ? address.address + ':' + address.port : null
 })
 
-// Waits until the drive is at a version (and a fork) that the test knows of.
+// Waits until the drive is at a version (and forks) that the test knows of.
 async function reach (cmd) {
   for (;;) {
-    if (drive.version >= (cmd.atLeast || 0) && drive.core.fork >= (cmd.fork || 0)) return
-    await drive.update({ wait: true })
+    if (drive.version >= (cmd.atLeast || 0) && drive.core.fork >= (cmd.fork || 0)) {
+      const blobs = cmd.blobsFork ? await drive.getBlobs() : null
+      if (!blobs || blobs.core.fork >= cmd.blobsFork) return
+      await blobs.core.update({ wait: true })
+    } else {
+      await drive.update({ wait: true })
+    }
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
@@ -83,7 +88,11 @@ async function everything (view, folder) {
   return files
 }
 
-const done = () => ({ version: drive.version, fork: drive.core.fork })
+const done = () => ({
+  version: drive.version,
+  fork: drive.core.fork,
+  blobsFork: drive.blobs ? drive.blobs.core.fork : 0
+})
 
 commands(async (cmd) => {
   const view = cmd.version === undefined ? drive : drive.checkout(cmd.version)
