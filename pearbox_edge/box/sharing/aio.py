@@ -38,6 +38,7 @@ WHOLE_FILE = 1 << 20  # TUNING: files up to here are read at once and share an a
 BATCH_BYTES = 4 << 20  # TUNING: content of one append
 BATCH_FILES = 512
 QUIET_SECONDS = 0.5  # TUNING: a file that changed this recently may still be being written
+RESCAN_SECONDS = 3.0  # TUNING: where nothing tells of changes; unchanged files are not read
 PATIENCE_SECONDS = 10.0  # TUNING: and one that never rests is imported all the same
 
 
@@ -96,6 +97,20 @@ class FolderShare:
 
     async def follow(self) -> AsyncIterator[Imported]:
         """Import every change from now on; yields once for each import that changed the drive."""
+        try:
+            async for imported in self._watch():
+                yield imported
+        except OSError as error:
+            # A folder below may not be read, or the system has no more watches to give.
+            log.info("looking every %s s instead of watching: %s", RESCAN_SECONDS, error)
+        while True:
+            await asyncio.sleep(RESCAN_SECONDS)
+            imported = await self.import_all()
+            if imported.changed or imported.removed:
+                yield imported
+
+    async def _watch(self) -> AsyncIterator[Imported]:
+        """The same by the system's watches. Raises OSError where they cannot be had."""
         from watchfiles import awatch  # half as long to load as all of ours: after `ready`
 
         waiting: dict[str, float] = {}
